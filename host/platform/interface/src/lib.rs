@@ -1,0 +1,126 @@
+//! What Kleene asks of an operating system: one trait, with an implementation per platform beside it.
+//!
+//! The trait is blocking: its callers are transactions, which run on threads of their own. It deals in single
+//! operations and plain facts; what they are for is the engine's business.
+
+mod error;
+mod facts;
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use error::PlatformError;
+pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Usage};
+use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op};
+use kleene_supervisor::Connection;
+
+/// The result of what a platform does.
+pub type Result<T> = std::result::Result<T, PlatformError>;
+
+/// A host.
+pub trait Platform: Debug + Send + Sync {
+    /// `linux`, `freebsd` or `sim`.
+    fn name(&self) -> &'static str;
+
+    // Operations
+
+    /// Whether [`apply`](Self::apply) would change anything: the journal records an undo only if it would. Reads
+    /// and nothing more.
+    ///
+    /// # Errors
+    /// [`PlatformError::Conflict`] where something exists under the name that is not ours, as `apply` would say.
+    fn would_change(&self, op: &Op) -> Result<bool>;
+
+    /// Makes it so. What is so already stays untouched; what is to be absent and is so already is a success.
+    ///
+    /// # Errors
+    /// By kind: what is in the way, and what the host's tools said.
+    fn apply(&self, op: &Op) -> Result<()>;
+
+    /// The operation as the commands or the ruleset text an administrator of this host would write; for dry runs.
+    fn render(&self, op: &Op) -> String;
+
+    // Storage
+
+    /// The full name of a dataset as users see it: Kleene's root, `/`, and the name.
+    fn full_name(&self, dataset: &DatasetName) -> String;
+
+    /// Where a dataset is mounted, or will be.
+    ///
+    /// # Errors
+    /// If the platform must ask and gets no answer.
+    fn mountpoint(&self, dataset: &DatasetName) -> Result<PathBuf>;
+
+    /// Every dataset below Kleene's root, with its snapshots. Costs a scan: never on a read path.
+    ///
+    /// # Errors
+    /// If the storage cannot be read.
+    fn datasets(&self) -> Result<Vec<DatasetInfo>>;
+
+    /// Datasets that are clones of any snapshot of this one, directly or through others.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotFound`] if there is no such dataset.
+    fn dependents(&self, dataset: &DatasetName) -> Result<Vec<DatasetName>>;
+
+    /// How much a dataset holds.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotFound`] if there is no such dataset.
+    fn usage(&self, dataset: &DatasetName) -> Result<Usage>;
+
+    // Network
+
+    /// The host's interfaces.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn interfaces(&self) -> Result<Vec<InterfaceInfo>>;
+
+    /// The interfaces of the host's default routes.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn gateways(&self) -> Result<Gateways>;
+
+    /// Ports on which processes of the host itself listen; with them, nothing of a container can be published.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn listeners(&self) -> Result<Vec<Listener>>;
+
+    // Jails
+
+    /// Jails of Kleene's that run.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn jails(&self) -> Result<Vec<JailInfo>>;
+
+    /// Starts a process under a supervisor of its own, which outlives the daemon. `run_dir` is the supervisor's
+    /// directory and does not exist yet.
+    ///
+    /// What goes wrong later, up to the first instruction of the process, arrives as
+    /// [`Event::Failed`](kleene_supervisor::Event) on the connection.
+    ///
+    /// # Errors
+    /// If no supervisor can be started, or a jail parameter has no meaning on this platform.
+    fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection>;
+
+    /// Ends a jail: asks its processes with the TERM signal, and kills what is left after `grace`. Returns when the
+    /// jail is gone. A jail that does not run is a success.
+    ///
+    /// # Errors
+    /// If it will not go away.
+    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()>;
+
+    /// The interface for traffic to the outside, if the host has a default route.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn egress(&self) -> Result<Option<InterfaceName>> {
+        let gateways = self.gateways()?;
+        Ok(gateways.inet.or(gateways.inet6))
+    }
+}
