@@ -82,6 +82,8 @@ pub struct NetworkFacts {
     pub icc: bool,
     /// Whether nothing leaves the network.
     pub internal: bool,
+    /// The interface of the host's default route, where it has one: the way out that an internal network is denied.
+    pub host_gateway: Option<InterfaceName>,
 }
 
 /// A port of a container that the host offers to others.
