@@ -1,0 +1,87 @@
+//! Unpacks tar archives, plain or compressed, which may come from anybody.
+//!
+//! The format is read from the content, never from a name, and the archive is read once, as a stream. Owners, modes, times,
+//! links, devices (where allowed) and file capabilities are kept; FreeBSD's file flags are not. The archive is in charge of the whole
+//! root: an entry replaces what an earlier one of the same name made.
+//!
+//! The tar crate only parses here. Every entry is placed beneath the root by us: names that are absolute or contain `..`, and
+//! entries that would go through a link out of the root, are refused by name. Nothing is stripped silently.
+
+mod entry;
+mod format;
+mod limits;
+
+use std::{cell::Cell, io::Read, rc::Rc};
+
+pub use limits::Limits;
+use limits::{Gate, Meter};
+
+use crate::{
+    Root,
+    error::{Error, Result},
+};
+
+/// What was unpacked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unpacked {
+    /// All entries, directories and links included.
+    pub entries: u64,
+    /// Bytes of regular files.
+    pub bytes: u64,
+    /// Extended attributes that the file system of the root cannot hold.
+    pub attributes_lost: u64,
+}
+
+/// Unpacks a tar archive into `root`, calling `progress` with the number of entries after each.
+///
+/// # Errors
+/// [`Error::NotAnArchive`], [`Error::Damaged`], [`Error::EntryRefused`] with the entry's name, [`Error::LimitReached`]; what
+/// was unpacked until then stays, for the caller to destroy.
+pub fn unpack(
+    reader: impl Read,
+    root: &Root,
+    limits: &Limits,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked> {
+    let consumed = Rc::new(Cell::new(0));
+    let opened = format::open(Meter::new(reader, Rc::clone(&consumed)))?;
+    let (gate, control) = Gate::new(opened, consumed, limits);
+    let mut archive = tar::Archive::new(gate);
+    let mut unpacker = entry::Unpacker::new(root, limits);
+    let mut report = Unpacked::default();
+    let failed = |entries, source| match control.exceeded() {
+        Some(excess) => Error::LimitReached { excess },
+        None => Error::Damaged { entries, source },
+    };
+    let mut entries = archive.entries().map_err(|source| failed(0, source))?;
+    loop {
+        control.expect_header();
+        let Some(entry) = entries.next() else { break };
+        let mut entry = entry.map_err(|source| failed(report.entries, source))?;
+        if report.entries >= limits.entries {
+            return Err(Error::LimitReached {
+                excess: format!("has more than {} entries", limits.entries),
+            });
+        }
+        control.expect_content();
+        unpacker
+            .place(&mut entry, &mut report)
+            .map_err(|error| match (error, control.exceeded()) {
+                (_, Some(excess)) => Error::LimitReached { excess },
+                (error, None) => error,
+            })?;
+        report.entries += 1;
+        progress(report.entries);
+    }
+    if report.entries == 0 {
+        return Err(Error::NotAnArchive {
+            found: "it has no entries",
+        });
+    }
+    // What follows the last entry is padding, but the decoders check their sums at its end.
+    control.expect_content();
+    std::io::copy(&mut archive.into_inner(), &mut std::io::sink())
+        .map_err(|source| failed(report.entries, source))?;
+    unpacker.finish()?;
+    Ok(report)
+}
