@@ -1,0 +1,218 @@
+//! `klee container`: the commands on containers that are one request each. Creating, running and changing
+//! containers have files of their own below.
+
+mod create;
+mod exec;
+mod update;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use kleene_api::{ContainerSummary, IdResponse, RestartPolicy};
+
+use crate::age;
+use crate::client::Route;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::listing::Listing;
+use crate::screen;
+use crate::session::Session;
+use crate::table::{Cell, Column};
+
+pub use create::{Create, Run, SharedOptions};
+pub use exec::{Exec, Restart, Start};
+pub use update::{Rename, Update};
+
+/// Manage containers.
+#[derive(Debug, Subcommand)]
+pub enum ContainerCommand {
+    Create(Create),
+    Exec(Exec),
+    Inspect(Inspect),
+    Ls(Ls),
+    Prune(Prune),
+    Rename(Rename),
+    Restart(Restart),
+    Rm(Rm),
+    Run(Run),
+    Start(Start),
+    Stop(Stop),
+    Update(Update),
+}
+
+impl ContainerCommand {
+    /// Does what the user asked for.
+    pub async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::Create(command) => command.run(session).await,
+            Self::Exec(command) => command.run(session).await,
+            Self::Inspect(command) => command.run(session).await,
+            Self::Ls(command) => command.run(session).await,
+            Self::Prune(command) => command.run(session).await,
+            Self::Rename(command) => command.run(session).await,
+            Self::Restart(command) => command.run(session).await,
+            Self::Rm(command) => command.run(session).await,
+            Self::Run(command) => command.run(session).await,
+            Self::Start(command) => command.run(session).await,
+            Self::Stop(command) => command.run(session).await,
+            Self::Update(command) => command.run(session).await,
+        }
+    }
+}
+
+/// Show everything about a container
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Inspect {
+    /// Name, id, or beginning of an id
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    container: String,
+}
+
+impl Inspect {
+    async fn run(self, session: &Session) -> Outcome {
+        let object = session
+            .client
+            .get(Route::new(["containers", &self.container, "inspect"]))
+            .await?;
+        session.screen.json(object)?;
+        Ok(Exit::SUCCESS)
+    }
+}
+
+/// List containers (only running ones, unless asked for all)
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// Show stopped containers as well
+    #[arg(short, long)]
+    all: bool,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("CONTAINER ID").at_least(13),
+    Column::new("NAME"),
+    Column::new("IMAGE"),
+    Column::new("COMMAND").at_most(40),
+    Column::new("CREATED"),
+    Column::new("AUTORUN").centred(),
+    Column::new("STATUS"),
+    Column::new("JID"),
+];
+
+impl Ls {
+    async fn run(self, session: &Session) -> Outcome {
+        let route = Route::new(["containers", "list"]).query("all", self.all);
+        let now = Timestamp::now();
+        self.listing
+            .show(session, route, COLUMNS, |container| row(container, now))
+            .await
+    }
+}
+
+fn row(summary: ContainerSummary, now: Timestamp) -> Vec<Cell> {
+    let ContainerSummary {
+        container,
+        image_name,
+        image_tag,
+        jid,
+    } = summary;
+    let image = if image_name.is_empty() {
+        container.image_id
+    } else {
+        format!("{image_name}:{image_tag}")
+    };
+    let autorun = match container.restart_policy {
+        RestartPolicy::No => "no",
+        RestartPolicy::OnStartup => "yes",
+    };
+    let status = match container.running {
+        true => Cell::new("running", screen::RUNNING),
+        false => Cell::new("stopped", screen::STOPPED),
+    };
+    vec![
+        Cell::new(container.id, screen::ID),
+        Cell::new(container.name.unwrap_or_default(), screen::NAME),
+        Cell::new(image, screen::IMAGE_NAME),
+        Cell::plain(container.cmd.join(" ")),
+        Cell::plain(age::since(&container.created, now)),
+        Cell::plain(autorun),
+        status,
+        Cell::plain(jid.map(|jid| jid.to_string()).unwrap_or_default()),
+    ]
+}
+
+/// Remove all stopped containers, except persistent ones
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Prune {
+    async fn run(self, session: &Session) -> Outcome {
+        if !self.force {
+            session.confirm_removal("all stopped containers").await?;
+        }
+        let ids: Vec<String> = session.client.post(Route::new(["containers", "prune"])).await?;
+        session.screen.line(&ids.join("\n"))?;
+        Ok(Exit::SUCCESS)
+    }
+}
+
+/// Remove containers
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Rm {
+    /// Stop running containers first
+    #[arg(short, long)]
+    force: bool,
+    /// Name, id, or beginning of an id
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
+    containers: Vec<String>,
+}
+
+impl Rm {
+    async fn run(self, session: &Session) -> Outcome {
+        session
+            .for_each(&self.containers, async |container| {
+                if self.force {
+                    match stop(session, container).await {
+                        Ok(_) => {}
+                        // Whether it can be removed all the same is for the next request to say.
+                        Err(Failure::Refused(message)) => session.screen.complain(&message),
+                        Err(other) => return Err(other),
+                    }
+                }
+                session.client.delete(Route::new(["containers", container])).await
+            })
+            .await
+    }
+}
+
+/// Stop running containers
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Stop {
+    /// Name, id, or beginning of an id
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
+    containers: Vec<String>,
+}
+
+impl Stop {
+    async fn run(self, session: &Session) -> Outcome {
+        session
+            .for_each(&self.containers, async |container| stop(session, container).await)
+            .await
+    }
+}
+
+/// Stops a container and returns its full id.
+async fn stop(session: &Session, container: &str) -> Result<String, Failure> {
+    let answer: IdResponse = session
+        .client
+        .post(Route::new(["containers", container, "stop"]))
+        .await?;
+    Ok(answer.id)
+}

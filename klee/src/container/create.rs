@@ -1,0 +1,240 @@
+//! `create` and `run`: from options to a container's configuration, and to its first process.
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use kleene_api::{
+    AUTO, ContainerConfig, EndPointConfig, ExecConfig, IdResponse, NetworkDriver, RestartPolicy,
+};
+
+use super::exec::{self, ExecOptions};
+use crate::attach;
+use crate::client::Route;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::names;
+use crate::screen;
+use crate::session::Session;
+use crate::values;
+
+// What containers and builds have in common.
+#[derive(Debug, Args)]
+pub struct SharedOptions {
+    /// User that commands run as (default: the image's)
+    #[arg(
+        short,
+        long,
+        value_name = "USER",
+        default_value = "",
+        hide_default_value = true
+    )]
+    user: String,
+    /// Set an environment variable: VAR=value
+    #[arg(short, long, value_name = "ENV")]
+    env: Vec<String>,
+    /// Mount a volume or a path of the host: SOURCE:DESTINATION[:rw|ro]
+    #[arg(short, long, value_name = "MOUNT")]
+    mount: Vec<String>,
+    /// Set a jail parameter, as in jail(8)
+    #[arg(short = 'J', long, value_name = "PARAM")]
+    jailparam: Vec<String>,
+    /// Network driver: ipnet, host, vnet or disabled (default: host, or ipnet with --network)
+    #[arg(short = 'l', long, value_name = "DRIVER")]
+    driver: Option<String>,
+    /// Connect to this network
+    #[arg(short, long, value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
+    network: Option<String>,
+    /// IPv4 address in the network (default: chosen by the daemon)
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<String>,
+    /// IPv6 address in the network (default: chosen by the daemon)
+    #[arg(long, value_name = "ADDRESS")]
+    ip6: Option<String>,
+}
+
+impl SharedOptions {
+    /// The configuration that these options describe, all else being default.
+    pub fn config(&self) -> Result<ContainerConfig, Failure> {
+        Ok(ContainerConfig {
+            env: self.env.clone(),
+            jail_param: self.jailparam.clone(),
+            mounts: self
+                .mount
+                .iter()
+                .map(|mount| values::mount(mount))
+                .collect::<Result<_, _>>()?,
+            network_driver: self.network_driver()?,
+            user: self.user.clone(),
+            ..ContainerConfig::default()
+        })
+    }
+
+    fn network_driver(&self) -> Result<NetworkDriver, Failure> {
+        match &self.driver {
+            Some(word) => word.parse().map_err(|_| {
+                values::invalid_container_value(word, "ContainerConfigNetworkDriver", NetworkDriver::WORDS)
+            }),
+            None if self.network.is_some() => Ok(NetworkDriver::Ipnet),
+            None => Ok(NetworkDriver::Host),
+        }
+    }
+
+    /// How to connect `container` to the network, if there is one.
+    pub fn endpoint(&self, container: &str) -> Option<EndPointConfig> {
+        let network = self.network.clone()?;
+        let or_auto = |address: &Option<String>| address.clone().unwrap_or_else(|| AUTO.to_owned());
+        Some(EndPointConfig {
+            container: container.to_owned(),
+            ip_address: or_auto(&self.ip),
+            ip_address6: or_auto(&self.ip6),
+            network,
+        })
+    }
+}
+
+// What only containers have, besides image and command.
+#[derive(Debug, Args)]
+struct ContainerOptions {
+    #[command(flatten)]
+    shared: SharedOptions,
+    /// Keep the container when containers are pruned
+    #[arg(short = 'P', long)]
+    persist: bool,
+    /// When the daemon starts the container by itself: no or on-startup
+    #[arg(long, value_name = "POLICY", default_value = "no")]
+    restart: String,
+    /// Publish a port: HOST[:CONTAINER][/PROTO] or IFACE:HOST:CONTAINER[/PROTO]
+    #[arg(short, long, value_name = "PORT")]
+    publish: Vec<String>,
+    /// Name of the container (default: a random one)
+    #[arg(long)]
+    name: Option<String>,
+}
+
+impl ContainerOptions {
+    fn config(&self, image: String, cmd: Vec<String>) -> Result<ContainerConfig, Failure> {
+        let restart_policy = self.restart.parse().map_err(|_| {
+            values::invalid_container_value(
+                &self.restart,
+                "ContainerConfigRestartPolicy",
+                RestartPolicy::WORDS,
+            )
+        })?;
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => names::random()?,
+        };
+        Ok(ContainerConfig {
+            cmd,
+            image: Some(image),
+            name: Some(name),
+            persist: self.persist,
+            public_ports: self
+                .publish
+                .iter()
+                .map(|port| values::published_port(port))
+                .collect::<Result<_, _>>()?,
+            restart_policy,
+            ..self.shared.config()?
+        })
+    }
+
+    /// Creates the container, shows its id, connects it if asked to, and returns the id.
+    async fn create(&self, session: &Session, image_and_command: Vec<String>) -> Result<String, Failure> {
+        let (image, cmd) = split_target(image_and_command);
+        let config = self.config(image, cmd)?;
+        let IdResponse { id } = session
+            .client
+            .send(Route::new(["containers", "create"]), &config)
+            .await
+            .map_err(|failure| failure.refused_as("could not create container"))?;
+        session.screen.styled_line(&id, screen::ID)?;
+        if let Some(endpoint) = self.shared.endpoint(&id) {
+            session
+                .client
+                .tell(Route::new(["networks", "connect"]), &endpoint)
+                .await
+                .map_err(|failure| failure.refused_as("could not connect container"))?;
+        }
+        Ok(id)
+    }
+}
+
+/// Divides `IMAGE [COMMAND]…` or `CONTAINER [COMMAND]…`. A `--` in between is tolerated, because 0.1.1 needed it.
+pub fn split_target(words: Vec<String>) -> (String, Vec<String>) {
+    let mut words = words.into_iter().peekable();
+    let target = words.next().unwrap_or_default();
+    words.next_if(|word| word == "--");
+    (target, words.collect())
+}
+
+/// Create a container from an image
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Create {
+    #[command(flatten)]
+    options: ContainerOptions,
+    /// The image, and the command to run instead of the image's
+    #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"], num_args = 1..)]
+    image_and_command: Vec<String>,
+}
+
+impl Create {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        self.options.create(session, self.image_and_command).await?;
+        Ok(Exit::SUCCESS)
+    }
+}
+
+/// Create a container from an image and start it
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Run {
+    #[command(flatten)]
+    options: ContainerOptions,
+    #[command(flatten)]
+    exec: ExecOptions,
+    /// The image, and the command to run instead of the image's
+    #[arg(required = true, trailing_var_arg = true, value_names = ["IMAGE", "COMMAND"], num_args = 1..)]
+    image_and_command: Vec<String>,
+}
+
+impl Run {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let container_id = self.options.create(session, self.image_and_command).await?;
+        let instance = exec::create_instance(
+            session,
+            ExecConfig {
+                container_id,
+                ..self.exec.config()
+            },
+        )
+        .await?;
+        if self.exec.detach && !self.exec.interactive {
+            attach::start_detached(session, instance).await
+        } else {
+            attach::start_attached(session, instance, self.exec.stdio()).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_first_word_is_the_image_and_the_rest_the_command() {
+        assert_eq!(split_target(words("img ls -la")), ("img".into(), words("ls -la")));
+        assert_eq!(split_target(words("img")), ("img".into(), vec![]));
+    }
+
+    #[test]
+    fn a_double_dash_between_image_and_command_is_tolerated() {
+        assert_eq!(
+            split_target(words("img -- ls -- x")),
+            ("img".into(), words("ls -- x"))
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! `exec`, `start` and `restart`: processes in containers that exist already.
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use kleene_api::{ContainerInspect, ExecConfig, IdResponse};
+
+use super::create::split_target;
+use crate::attach::{self, Stdio};
+use crate::client::Route;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::session::Session;
+use crate::terminal;
+
+// How klee is connected to a process.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct ExecOptions {
+    /// Do not wait for the process
+    #[arg(short, long)]
+    pub detach: bool,
+    /// Send standard input to the process
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give the process a terminal
+    #[arg(short, long)]
+    pub tty: bool,
+}
+
+impl ExecOptions {
+    /// The configuration of an execution instance as far as these options determine it.
+    pub fn config(self) -> ExecConfig {
+        let size = self.tty.then(terminal::size).flatten();
+        ExecConfig {
+            cols: size.map(|size| size.cols),
+            rows: size.map(|size| size.rows),
+            tty: self.tty,
+            ..ExecConfig::default()
+        }
+    }
+
+    /// What to connect to the process.
+    pub fn stdio(self) -> Stdio {
+        Stdio {
+            interactive: self.interactive,
+            tty: self.tty,
+        }
+    }
+}
+
+/// Makes an execution instance, shows its id and returns it.
+pub async fn create_instance(session: &Session, config: ExecConfig) -> Result<String, Failure> {
+    let container = config.container_id.clone();
+    let IdResponse { id } = session
+        .client
+        .send(Route::new(["exec", "create"]), &config)
+        .await
+        .map_err(|failure| failure.refused_as(&format!("{container}: error creating execution instance")))?;
+    session.screen.line(&format!("created execution instance {id}"))?;
+    Ok(id)
+}
+
+/// Run a command in a container, which is started if necessary
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Exec {
+    #[command(flatten)]
+    options: ExecOptions,
+    /// Set an environment variable: VAR=value
+    #[arg(short, long, value_name = "ENV")]
+    env: Vec<String>,
+    /// User that the command runs as (default: the container's)
+    #[arg(
+        short,
+        long,
+        value_name = "USER",
+        default_value = "",
+        hide_default_value = true
+    )]
+    user: String,
+    /// The container, and the command to run instead of the container's
+    #[arg(required = true, trailing_var_arg = true, value_names = ["CONTAINER", "COMMAND"], num_args = 1..)]
+    container_and_command: Vec<String>,
+}
+
+impl Exec {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let (container_id, cmd) = split_target(self.container_and_command);
+        let config = ExecConfig {
+            cmd,
+            container_id,
+            env: self.env,
+            user: self.user,
+            ..self.options.config()
+        };
+        let instance = create_instance(session, config).await?;
+        if self.options.detach {
+            attach::start_detached(session, instance).await
+        } else {
+            attach::start_attached(session, instance, self.options.stdio()).await
+        }
+    }
+}
+
+/// Start stopped containers (attached only if it is a single one)
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Start {
+    #[command(flatten)]
+    options: ExecOptions,
+    /// Name, id, or beginning of an id
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
+    containers: Vec<String>,
+}
+
+impl Start {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let attached = !self.options.detach || self.options.interactive;
+        match &self.containers[..] {
+            [container] if attached => {
+                let instance = self.instance(session, container).await?;
+                attach::start_attached(session, instance, self.options.stdio()).await
+            }
+            _ if attached => Err(Failure::BadValue(
+                "only one container can be started when attaching to container I/O.".to_owned(),
+            )),
+            containers => {
+                let mut exit = Exit::SUCCESS;
+                for container in containers {
+                    let started = match self.instance(session, container).await {
+                        Ok(instance) => attach::start_detached(session, instance).await,
+                        Err(failure) => Err(failure),
+                    };
+                    exit = carry_on(session, exit, started)?;
+                }
+                Ok(exit)
+            }
+        }
+    }
+
+    /// An instance of the container's own command. A container that runs is refused: its command would run a
+    /// second time beside the first.
+    async fn instance(&self, session: &Session, container: &str) -> Result<String, Failure> {
+        let inspected: ContainerInspect = session
+            .client
+            .get(Route::new(["containers", container, "inspect"]))
+            .await?;
+        if inspected.container.running {
+            return Err(Failure::Refused(format!(
+                "container '{container}' is already running\n\
+                 To run another command in it, use 'klee exec {container} COMMAND'."
+            )));
+        }
+        create_instance(
+            session,
+            ExecConfig {
+                container_id: container.to_owned(),
+                ..self.options.config()
+            },
+        )
+        .await
+    }
+}
+
+/// Restart containers
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Restart {
+    /// Name, id, or beginning of an id
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
+    containers: Vec<String>,
+}
+
+impl Restart {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let mut exit = Exit::SUCCESS;
+        for container in &self.containers {
+            exit = carry_on(session, exit, restart(session, container).await)?;
+        }
+        Ok(exit)
+    }
+}
+
+async fn restart(session: &Session, container: &str) -> Outcome {
+    let container_id = super::stop(session, container).await?;
+    session.screen.line(&container_id)?;
+    let instance = create_instance(
+        session,
+        ExecConfig {
+            container_id,
+            ..ExecConfig::default()
+        },
+    )
+    .await?;
+    attach::start_detached(session, instance).await
+}
+
+/// Reports a refusal and remembers it in the exit code, so that the remaining containers get their turn.
+fn carry_on(session: &Session, exit: Exit, outcome: Outcome) -> Outcome {
+    match outcome {
+        Ok(Exit::SUCCESS) => Ok(exit),
+        Ok(failed) => Ok(failed),
+        Err(Failure::Refused(message)) => {
+            session.screen.complain(&message);
+            Ok(Exit::FAILURE)
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything that ends a command early, with the words and the exit code that the user gets.
+//!
+//! What the daemon refuses arrives here as [`Failure::Refused`] with the daemon's own words.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::values::MountError;
+
+/// How a command that ran to its end leaves: 0, 1 when one of several objects failed, or the exit code of the
+/// process that it was attached to.
+pub type Outcome = Result<Exit, Failure>;
+
+/// The exit code of a command that ran to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit(pub u8);
+
+impl Exit {
+    /// All is well.
+    pub const SUCCESS: Self = Self(0);
+    /// Something that was already reported went wrong.
+    pub const FAILURE: Self = Self(1);
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.0)
+    }
+}
+
+/// Why a command could not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is no connection to the daemon.
+    #[error("unable to connect to kleened: {reason}")]
+    Unreachable {
+        /// The operating system's words, or what is wrong with the address.
+        reason: String,
+    },
+    /// The daemon took the request and did not answer in time.
+    #[error("Error! Timed out while waiting for Kleene to respond.")]
+    TimedOut,
+    /// The answer is not what the interface promises.
+    #[error("Error! Unexpected response received from Kleened.")]
+    UnexpectedAnswer,
+    /// A conversation ended without a closing message.
+    #[error("ERROR! Connection closed unexpectedly.")]
+    ConnectionLost,
+    /// The daemon refused, in its own words.
+    #[error("{0}")]
+    Refused(String),
+    /// The user gave a value that cannot be meant; no request was sent.
+    #[error("{0}")]
+    BadValue(String),
+    /// A mount that cannot be read; no request was sent.
+    #[error(transparent)]
+    BadMount(#[from] MountError),
+    /// The user declined or interrupted.
+    #[error("Aborted!")]
+    Aborted,
+    /// Standard output or input does not work.
+    #[error("cannot use the terminal or pipe: {0}")]
+    Stream(#[from] io::Error),
+}
+
+impl Failure {
+    /// Puts `context` before the daemon's words; other failures stay as they are.
+    pub fn refused_as(self, context: &str) -> Self {
+        match self {
+            Self::Refused(message) => Self::Refused(format!("{context}: {message}")),
+            other => other,
+        }
+    }
+
+    /// Whether whoever read our output has gone, which is no failure of ours (`klee lsc | head -1`).
+    pub fn is_reader_gone(&self) -> bool {
+        matches!(self, Self::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The exit code that belongs to it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::BadMount(_) => Exit(125),
+            _ if self.is_reader_gone() => Exit::SUCCESS,
+            _ => Exit::FAILURE,
+        }
+    }
+}

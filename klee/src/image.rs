@@ -1,0 +1,161 @@
+//! `klee image`: the commands on images that are one request each. Building and creating have files of their
+//! own below.
+
+mod build;
+mod create;
+
+use clap::builder::NonEmptyStringValueParser;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use kleene_api::{IdResponse, Image};
+
+use crate::age;
+use crate::client::Route;
+use crate::failure::{Exit, Outcome};
+use crate::listing::Listing;
+use crate::screen;
+use crate::session::Session;
+use crate::table::{Cell, Column};
+
+pub use build::Build;
+pub use create::Create;
+
+/// Manage images.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    Build(Box<Build>),
+    Create(Create),
+    Inspect(Inspect),
+    Ls(Ls),
+    Prune(Prune),
+    Rm(Rm),
+    Tag(Tag),
+}
+
+impl ImageCommand {
+    /// Does what the user asked for.
+    pub async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::Build(command) => command.run(session).await,
+            Self::Create(command) => command.run(session).await,
+            Self::Inspect(command) => command.run(session).await,
+            Self::Ls(command) => command.run(session).await,
+            Self::Prune(command) => command.run(session).await,
+            Self::Rm(command) => command.run(session).await,
+            Self::Tag(command) => command.run(session).await,
+        }
+    }
+}
+
+/// Show everything about an image
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Inspect {
+    /// name[:tag], id, or beginning of an id
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    image: String,
+}
+
+impl Inspect {
+    async fn run(self, session: &Session) -> Outcome {
+        let object = session
+            .client
+            .get(Route::new(["images", &self.image, "inspect"]))
+            .await?;
+        session.screen.json(object)?;
+        Ok(Exit::SUCCESS)
+    }
+}
+
+/// List images
+#[derive(Debug, Args)]
+pub struct Ls {
+    #[command(flatten)]
+    listing: Listing,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("ID"),
+    Column::new("NAME"),
+    Column::new("TAG"),
+    Column::new("CREATED"),
+];
+
+impl Ls {
+    async fn run(self, session: &Session) -> Outcome {
+        let now = Timestamp::now();
+        let row = |image: Image| {
+            vec![
+                Cell::new(image.id, screen::IMAGE_ID),
+                Cell::new(image.name, screen::IMAGE_NAME),
+                Cell::new(image.tag, screen::TAG),
+                Cell::plain(age::since(&image.created, now)),
+            ]
+        };
+        self.listing
+            .show(session, Route::new(["images", "list"]), COLUMNS, row)
+            .await
+    }
+}
+
+/// Remove images that no container uses
+#[derive(Debug, Args)]
+pub struct Prune {
+    /// Remove tagged images as well
+    #[arg(short, long)]
+    all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Prune {
+    async fn run(self, session: &Session) -> Outcome {
+        if !self.force {
+            session.confirm_removal("all unused images").await?;
+        }
+        let route = Route::new(["images", "prune"]).query("all", self.all);
+        let ids: Vec<String> = session.client.post(route).await?;
+        session.screen.line(&ids.join("\n"))?;
+        Ok(Exit::SUCCESS)
+    }
+}
+
+/// Remove images
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Rm {
+    /// name[:tag], id, or beginning of an id
+    #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
+    images: Vec<String>,
+}
+
+impl Rm {
+    async fn run(self, session: &Session) -> Outcome {
+        session
+            .for_each(&self.images, async |image| {
+                session.client.delete(Route::new(["images", image])).await
+            })
+            .await
+    }
+}
+
+/// Give an image a new name and tag
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Tag {
+    /// name[:tag], id, or beginning of an id
+    #[arg(value_name = "SOURCE_IMAGE", value_parser = NonEmptyStringValueParser::new())]
+    source_image: String,
+    /// name[:tag], or an empty text to take name and tag away
+    nametag: String,
+}
+
+impl Tag {
+    async fn run(self, session: &Session) -> Outcome {
+        let route = Route::new(["images", &self.source_image, "tag"]).query("nametag", &self.nametag);
+        let answer: IdResponse = session.client.post(route).await?;
+        session.screen.line(&answer.id)?;
+        Ok(Exit::SUCCESS)
+    }
+}

@@ -1,0 +1,187 @@
+//! `klee image build`: hands a build context to the daemon and shows its log.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use kleene_api::{ContainerConfig, ImageBuildConfig, MessageType, WebSocketMessage};
+
+use crate::client::{Closing, Conversation, Event, Reason, Route};
+use crate::container::SharedOptions;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::screen;
+use crate::session::Session;
+use crate::values;
+
+/// Build an image from a context and a Dockerfile
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true)]
+pub struct Build {
+    #[command(flatten)]
+    shared: SharedOptions,
+    /// Image to start from, instead of the one that FROM names
+    #[arg(long, value_name = "IMAGE")]
+    from: Option<String>,
+    /// Path of the Dockerfile within the context
+    #[arg(short, long, value_name = "FILE", default_value = "Dockerfile")]
+    file: String,
+    /// Name of the image: name[:tag]
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    tag: String,
+    /// Do not show the steps and their output
+    #[arg(short, long)]
+    quiet: bool,
+    /// Remove the image of a failed build
+    #[arg(long)]
+    rm: bool,
+    /// Set a variable of an ARG instruction: VAR=value, or VAR to take the value from the environment
+    #[arg(long, value_name = "ARG")]
+    build_arg: Vec<String>,
+    /// Directory of the build context, on the daemon's host
+    path: PathBuf,
+}
+
+impl Build {
+    pub(super) async fn run(self, session: &Session) -> Outcome {
+        let config = self.config()?;
+        let mut conversation = session
+            .client
+            .converse(Route::new(["images", "build"]), &config)
+            .await?;
+        let image = match conversation.next().await? {
+            Event::Data(bytes) => match serde_json::from_slice::<WebSocketMessage>(&bytes) {
+                Ok(WebSocketMessage {
+                    data,
+                    msg_type: MessageType::Starting,
+                    ..
+                }) => data,
+                _ => return Err(Failure::Refused(String::from_utf8_lossy(&bytes).into_owned())),
+            },
+            Event::Closed(closing) => return finish(session, "", closing),
+        };
+        if !image.is_empty() {
+            session
+                .screen
+                .line(&format!("Started to build image with ID {image}"))?;
+        }
+        let closing = show_log(session, &mut conversation).await?;
+        finish(session, &image, closing)
+    }
+
+    fn config(&self) -> Result<ImageBuildConfig, Failure> {
+        let directory = std::env::current_dir().map_err(|error| {
+            Failure::BadValue(format!("cannot make '{}' absolute: {error}", self.path.display()))
+        })?;
+        let context = values::absolute_path(&self.path, &directory);
+        let context = context.to_str().ok_or_else(|| {
+            Failure::BadValue(format!("the path '{}' is not valid UTF-8", context.display()))
+        })?;
+        Ok(ImageBuildConfig {
+            buildargs: self
+                .build_arg
+                .iter()
+                .map(|argument| values::build_argument(argument, |name| std::env::var(name).ok()))
+                .collect::<Result<_, _>>()?,
+            cleanup: self.rm,
+            container_config: ContainerConfig {
+                image: self.from.clone(),
+                ..self.shared.config()?
+            },
+            context: context.to_owned(),
+            dockerfile: self.file.clone(),
+            networks: self.shared.endpoint("").into_iter().collect(),
+            quiet: self.quiet,
+            tag: self.tag.clone(),
+        })
+    }
+}
+
+async fn show_log(session: &Session, conversation: &mut Conversation) -> Result<Closing, Failure> {
+    let mut ends_a_line = true;
+    loop {
+        match conversation.next().await? {
+            Event::Data(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                if is_step(&text) {
+                    session
+                        .screen
+                        .styled_line(text.trim_end_matches('\n'), screen::MESSAGE)?;
+                    ends_a_line = true;
+                } else {
+                    session.screen.raw(&bytes)?;
+                    ends_a_line = bytes.is_empty() && ends_a_line || bytes.ends_with(b"\n");
+                }
+            }
+            Event::Closed(closing) => {
+                if !ends_a_line {
+                    session.screen.line("")?;
+                }
+                return Ok(closing);
+            }
+        }
+    }
+}
+
+/// Whether a frame is a status line of the daemon, which come without a newline, and not a program's output.
+fn is_step(text: &str) -> bool {
+    text.contains("--> Snapshot created: @")
+        || (text.contains("Step ") && text.contains(" : "))
+        || text.contains("Using user-supplied parent image:")
+}
+
+fn finish(session: &Session, image: &str, closing: Closing) -> Outcome {
+    match closing.reason {
+        Reason::Message(WebSocketMessage {
+            data,
+            message,
+            msg_type: MessageType::Closing,
+        }) => {
+            session.screen.line("")?;
+            session.screen.styled_line(&message, screen::MESSAGE)?;
+            session.screen.styled_line(&data, screen::IMAGE_ID)?;
+            Ok(Exit::SUCCESS)
+        }
+        Reason::Message(message) => Err(Failure::Refused(failed(image, &message))),
+        Reason::Other(_) => {
+            session.screen.line("")?;
+            Err(Failure::Refused(
+                "ERROR! Some unexpected error occured".to_owned(),
+            ))
+        }
+    }
+}
+
+fn failed(image: &str, message: &WebSocketMessage) -> String {
+    if image.is_empty() {
+        // No step was reached; the log has said why.
+        return message.message.clone();
+    }
+    match message.data.as_str() {
+        "" => format!("Failed to build image {image}."),
+        snapshot => format!("Failed to build image {image}. Most recent snapshot is {snapshot}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_and_snapshots_are_told_from_output() {
+        assert!(is_step("Step 1/3 : FROM base"));
+        assert!(is_step("--> Snapshot created: @0123456789ab"));
+        assert!(is_step("Using user-supplied parent image: x"));
+        assert!(!is_step("Step by step\n"));
+        assert!(!is_step("a : b\n"));
+    }
+
+    #[test]
+    fn a_failed_build_names_its_image_and_last_snapshot() {
+        let error = |data: &str| WebSocketMessage::error(data, "image build failed");
+        assert_eq!(
+            failed("aa", &error("@bb")),
+            "Failed to build image aa. Most recent snapshot is @bb"
+        );
+        assert_eq!(failed("aa", &error("")), "Failed to build image aa.");
+        assert_eq!(failed("", &error("")), "image build failed");
+    }
+}

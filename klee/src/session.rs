@@ -1,0 +1,67 @@
+//! What every command works with: a daemon to ask and a screen to show on.
+
+use std::io;
+
+use crate::client::Client;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::screen::Screen;
+
+/// The daemon and the screen of one run of `klee`.
+#[derive(Debug)]
+pub struct Session {
+    /// The daemon.
+    pub client: Client,
+    /// The screen.
+    pub screen: Screen,
+}
+
+impl Session {
+    /// Does `act` to every object and shows the ids that it returns. That one is refused does not keep it from
+    /// the others, but makes the command fail.
+    pub async fn for_each(
+        &self,
+        objects: &[String],
+        act: impl AsyncFn(&str) -> Result<String, Failure>,
+    ) -> Outcome {
+        let mut exit = Exit::SUCCESS;
+        for object in objects {
+            match act(object).await {
+                Ok(id) => self.screen.line(&id)?,
+                Err(Failure::Refused(message)) => {
+                    self.screen.complain(&message);
+                    exit = Exit::FAILURE;
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(exit)
+    }
+
+    /// Asks whether to remove `what` ("all unused images").
+    ///
+    /// # Errors
+    /// [`Failure::Aborted`] unless the answer is yes.
+    pub async fn confirm_removal(&self, what: &str) -> Result<(), Failure> {
+        self.screen
+            .complain(&format!("WARNING! This will remove {what}."));
+        loop {
+            self.screen.ask("Are you sure you want to continue? [y/N]: ")?;
+            let answer = read_line().await?.ok_or(Failure::Aborted)?;
+            match answer.trim().to_lowercase().as_str() {
+                "y" | "yes" => return Ok(()),
+                "n" | "no" | "" => return Err(Failure::Aborted),
+                _ => self.screen.complain("Error: invalid input"),
+            }
+        }
+    }
+}
+
+/// A line of standard input, or nothing at its end. Read on a thread of its own, so that Ctrl-C still works.
+async fn read_line() -> io::Result<Option<String>> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        let count = io::stdin().read_line(&mut line)?;
+        Ok((count > 0).then_some(line))
+    });
+    read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

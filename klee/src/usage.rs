@@ -1,0 +1,204 @@
+//! Help and usage errors in the words that scripts and fingers know from 0.1.1.
+//!
+//! clap parses; here its errors become `Usage: …`, `Try '… --help' for help.`, `Error: …`, and asking for
+//! nothing in particular becomes asking for help, which is no error.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, CommandFactory, FromArgMatches};
+
+use crate::cli::Cli;
+use crate::failure::Exit;
+use crate::values;
+
+/// Reads the command line, or says what is wrong with it and how to leave.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Exit> {
+    let arguments = join_booleans(arguments.collect());
+    let mut command = with_usage(Cli::command(), "klee").version(env!("CARGO_PKG_VERSION"));
+    let parsed = command.try_get_matches_from_mut(&arguments);
+    parsed
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| report(&error, deepest(&command, &arguments).clone()))
+}
+
+/// The innermost command that the words name.
+fn deepest<'a>(root: &'a Command, arguments: &[OsString]) -> &'a Command {
+    let mut command = root;
+    let mut words = arguments.iter().skip(1).map_while(|word| word.to_str());
+    while let Some(word) = words.next() {
+        if word.starts_with('-') {
+            if takes_next_word(command, word) {
+                words.next();
+            }
+        } else if let Some(subcommand) = command.find_subcommand(word) {
+            command = subcommand;
+        } else {
+            break;
+        }
+    }
+    command
+}
+
+fn takes_next_word(command: &Command, option: &str) -> bool {
+    command.get_arguments().any(|argument| {
+        let is_meant = argument
+            .get_long()
+            .is_some_and(|long| option.strip_prefix("--") == Some(long));
+        is_meant && argument.get_action().takes_values()
+    })
+}
+
+/// `--nat BOOL` and `--icc BOOL` of `network create` as `--nat=BOOL`: both may stand alone, and the word after
+/// them may as well be the network's name.
+fn join_booleans(arguments: Vec<OsString>) -> Vec<OsString> {
+    let creates_network = arguments
+        .windows(2)
+        .position(|pair| pair[0] == "network" && pair[1] == "create");
+    let Some(start) = creates_network else {
+        return arguments;
+    };
+    let mut joined: Vec<OsString> = Vec::with_capacity(arguments.len());
+    let mut arguments = arguments.into_iter().enumerate().peekable();
+    while let Some((index, mut argument)) = arguments.next() {
+        let takes_boolean = index > start && (argument == "--nat" || argument == "--icc");
+        let value = arguments.next_if(|(_, next)| {
+            takes_boolean && next.to_str().is_some_and(|word| values::boolean(word).is_ok())
+        });
+        if let Some((_, value)) = value {
+            argument.push("=");
+            argument.push(value);
+        }
+        joined.push(argument);
+    }
+    joined
+}
+
+/// Gives `command` and all below it the usage lines of 0.1.1.
+fn with_usage(command: Command, path: &str) -> Command {
+    let usage = if command.has_subcommands() {
+        format!("{path} [OPTIONS] COMMAND [ARGS]...")
+    } else {
+        let positionals: Vec<String> = command.get_positionals().map(metavar).collect();
+        format!("{path} [OPTIONS] {}", positionals.join(" "))
+            .trim_end()
+            .to_owned()
+    };
+    command.override_usage(usage).mut_subcommands(|subcommand| {
+        let path = format!("{path} {}", subcommand.get_name());
+        with_usage(subcommand, &path)
+    })
+}
+
+/// `NAME`, `NAMES...`, `[NAMES]...`, or `IMAGE [COMMAND]...`.
+fn metavar(argument: &Arg) -> String {
+    let names: Vec<String> = match argument.get_value_names() {
+        Some(names) => names.iter().map(ToString::to_string).collect(),
+        None => vec![argument.get_id().to_string().to_uppercase()],
+    };
+    let many = argument
+        .get_num_args()
+        .is_some_and(|range| range.max_values() > 1);
+    match &names[..] {
+        [first, rest @ ..] if !rest.is_empty() => format!("{first} [{}]...", rest.join(" ")),
+        [name, ..] if argument.is_required_set() && many => format!("{name}..."),
+        [name, ..] if argument.is_required_set() => name.clone(),
+        [name, ..] if many => format!("[{name}]..."),
+        [name, ..] => format!("[{name}]"),
+        [] => String::new(),
+    }
+}
+
+/// Shows help on standard output, or an error on standard error.
+fn report(error: &clap::Error, mut command: Command) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            anstream::print!("{}", error.render().ansi());
+            Exit::SUCCESS
+        }
+        ErrorKind::DisplayVersion => {
+            anstream::println!("klee, version {}", env!("CARGO_PKG_VERSION"));
+            Exit::SUCCESS
+        }
+        _ => {
+            anstream::eprint!("{}", rendered(error, &mut command));
+            Exit(2)
+        }
+    }
+}
+
+fn rendered(error: &clap::Error, command: &mut Command) -> String {
+    let usage = command.render_usage().to_string();
+    let usage = usage.trim();
+    let path = usage.strip_prefix("Usage: ").unwrap_or(usage);
+    let path = path.split(" [").next().unwrap_or(path);
+    format!(
+        "{usage}\nTry '{path} --help' for help.\n\nError: {}\n",
+        explanation(error)
+    )
+}
+
+fn explanation(error: &clap::Error) -> String {
+    let invalid = context(error, ContextKind::InvalidArg).unwrap_or_default();
+    let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let name = context(error, ContextKind::InvalidSubcommand).unwrap_or_default();
+            format!("No such command '{name}'.")
+        }
+        ErrorKind::UnknownArgument if invalid.starts_with('-') => {
+            let suggestion = context(error, ContextKind::SuggestedArg);
+            let suggestion = suggestion.map(|option| format!(" Did you mean {}?", option_name(&option)));
+            format!("No such option: {invalid}{}", suggestion.unwrap_or_default())
+        }
+        ErrorKind::UnknownArgument => format!("Got unexpected extra argument ({invalid})"),
+        ErrorKind::MissingRequiredArgument => {
+            let name = invalid.split(" [").next().unwrap_or(&invalid);
+            format!("Missing argument '{}'.", name.replace(['<', '>'], ""))
+        }
+        ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues if value.is_empty() => {
+            match invalid.starts_with('-') {
+                true => format!("Option '{}' requires an argument.", option_name(&invalid)),
+                false => format!(
+                    "Invalid value for '{}': it is empty.",
+                    invalid.replace(['<', '>'], "")
+                ),
+            }
+        }
+        ErrorKind::InvalidValue => {
+            let possible = context(error, ContextKind::ValidValue)
+                .map(|words| format!(" is not one of {words}"))
+                .unwrap_or_default();
+            format!(
+                "Invalid value for '{}': '{value}'{possible}.",
+                option_name(&invalid)
+            )
+        }
+        ErrorKind::ValueValidation => {
+            let why = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            format!("Invalid value for '{}': {why}.", option_name(&invalid))
+        }
+        // What clap has to say of the rest, without its own heading and usage.
+        _ => {
+            let text = error.render().to_string();
+            let first = text.lines().next().unwrap_or_default();
+            first.strip_prefix("error: ").unwrap_or(first).to_owned()
+        }
+    }
+}
+
+/// `--env` of `--env <ENV>`.
+fn option_name(option: &str) -> &str {
+    option.split([' ', '=', '[']).next().unwrap_or(option)
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) => Some(texts.join(", ")),
+        ContextValue::StyledStr(text) => Some(text.to_string()),
+        _ => None,
+    }
+}

@@ -1,0 +1,245 @@
+//! The small languages of option values: mounts, published ports, build arguments, booleans, paths.
+//!
+//! Each is split here and no further; whether a port or an address makes sense is the daemon's to say.
+
+use std::path::{Component, Path, PathBuf};
+
+use kleene_api::{MountPointConfig, MountType, Protocol, PublishedPortConfig};
+
+use crate::failure::Failure;
+
+/// A `--mount` that is not `SOURCE:DESTINATION[:rw|ro]`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MountError {
+    /// More than three parts.
+    #[error("invalid mount format '{0}'. Max 3 elements seperated by ':'.")]
+    TooManyParts(String),
+    /// Only one part.
+    #[error("invalid mount format '{0}'. Must have at least 2 elements seperated by ':'.")]
+    TooFewParts(String),
+    /// The third part is neither `ro` nor `rw`.
+    #[error("invalid mount format '{0}'. Last element should be either 'ro' or 'rw'.")]
+    UnknownAccess(String),
+}
+
+/// Reads `SOURCE:DESTINATION[:rw|ro]`. A source that starts with `/` is a path of the host, any other a volume.
+pub fn mount(text: &str) -> Result<MountPointConfig, MountError> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, destination, read_only) = match parts[..] {
+        [source, destination] | [source, destination, "rw"] => (source, destination, false),
+        [source, destination, "ro"] => (source, destination, true),
+        [_, _, _] => return Err(MountError::UnknownAccess(text.to_owned())),
+        [] | [_] => return Err(MountError::TooFewParts(text.to_owned())),
+        _ => return Err(MountError::TooManyParts(text.to_owned())),
+    };
+    let kind = if source.starts_with('/') {
+        MountType::Nullfs
+    } else {
+        MountType::Volume
+    };
+    Ok(MountPointConfig {
+        destination: destination.to_owned(),
+        read_only,
+        source: source.to_owned(),
+        kind,
+    })
+}
+
+/// Reads `HOST[:CONTAINER][/PROTO]` or `IFACE:HOST:CONTAINER[/PROTO]`.
+pub fn published_port(text: &str) -> Result<PublishedPortConfig, Failure> {
+    let undecodable = |what: &str| Failure::BadValue(format!("could not decode port to publish: {what}"));
+    let (ports, protocol) = match text.split('/').collect::<Vec<_>>()[..] {
+        [ports] => (ports, Protocol::Tcp),
+        [ports, word] => (
+            ports,
+            word.parse()
+                .map_err(|_| invalid_container_value(word, "PublishedPortConfigProtocol", Protocol::WORDS))?,
+        ),
+        _ => return Err(undecodable(text)),
+    };
+    let (interface, host, container) = match ports.split(':').collect::<Vec<_>>()[..] {
+        [port] => (None, port, port),
+        [host, container] => (None, host, container),
+        [interface, host, container] => (Some(interface), host, container),
+        _ => return Err(undecodable(ports)),
+    };
+    Ok(PublishedPortConfig {
+        container_port: container.to_owned(),
+        host_port: host.to_owned(),
+        interfaces: interface.map(str::to_owned).into_iter().collect(),
+        protocol,
+    })
+}
+
+/// A word that is not among those that a field of a container's configuration can have; `kind` is the name
+/// that 0.1.1 gives to the field's type.
+pub fn invalid_container_value(word: &str, kind: &str, expected: &[&str]) -> Failure {
+    Failure::BadValue(format!(
+        "Error! Could not validate container configuration: '{word}' is not a valid {kind}\n\
+         Possible values are: {}.",
+        expected.join(", ")
+    ))
+}
+
+/// Reads `VAR=value`, or `VAR` whose value `environment` knows.
+pub fn build_argument(
+    text: &str,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<(String, String), Failure> {
+    if let Some((name, value)) = text.split_once('=') {
+        return Ok((name.to_owned(), value.to_owned()));
+    }
+    match environment(text) {
+        Some(value) => Ok((text.to_owned(), value)),
+        None => Err(Failure::BadValue(format!(
+            "build argument '{text}' has no value: write '{text}=value', or set {text} in the environment"
+        ))),
+    }
+}
+
+/// The words that are a boolean on the command line.
+pub fn boolean(word: &str) -> Result<bool, String> {
+    match word.to_ascii_lowercase().as_str() {
+        "true" | "1" | "t" | "yes" | "y" | "on" => Ok(true),
+        "false" | "0" | "f" | "no" | "n" | "off" => Ok(false),
+        _ => Err(format!("'{word}' is not a valid boolean")),
+    }
+}
+
+/// `path` made absolute against `directory` and freed of `.` and `..`, without a look at the file system,
+/// because it names a path on the daemon's host.
+pub fn absolute_path(path: &Path, directory: &Path) -> PathBuf {
+    let mut absolute = PathBuf::new();
+    for component in directory.join(path).components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            other => absolute.push(other),
+        }
+    }
+    absolute
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_with_a_leading_slash_is_a_host_path() {
+        let mount = mount("/a:/b").unwrap();
+        assert_eq!(
+            (mount.kind, mount.source.as_str(), mount.destination.as_str()),
+            (MountType::Nullfs, "/a", "/b")
+        );
+        assert!(!mount.read_only);
+    }
+
+    #[test]
+    fn a_source_without_a_leading_slash_is_a_volume() {
+        let mount = mount("vol:/x:ro").unwrap();
+        assert_eq!((mount.kind, mount.read_only), (MountType::Volume, true));
+    }
+
+    #[test]
+    fn mounts_that_cannot_be_read_are_refused_in_the_contracts_words() {
+        let message = |text| mount(text).unwrap_err().to_string();
+        assert_eq!(
+            message("a:b:ro:d"),
+            "invalid mount format 'a:b:ro:d'. Max 3 elements seperated by ':'."
+        );
+        assert_eq!(
+            message("a"),
+            "invalid mount format 'a'. Must have at least 2 elements seperated by ':'."
+        );
+        assert_eq!(
+            message("a:b:RO"),
+            "invalid mount format 'a:b:RO'. Last element should be either 'ro' or 'rw'."
+        );
+        assert_eq!(Failure::from(mount("a").unwrap_err()).exit().0, 125);
+    }
+
+    #[test]
+    fn a_single_port_is_the_same_on_both_sides() {
+        let port = published_port("80").unwrap();
+        assert_eq!(
+            (port.host_port.as_str(), port.container_port.as_str()),
+            ("80", "80")
+        );
+        assert_eq!((port.protocol, port.interfaces.len()), (Protocol::Tcp, 0));
+    }
+
+    #[test]
+    fn a_port_can_name_interface_and_protocol() {
+        let port = published_port("em0:81:82/udp").unwrap();
+        assert_eq!(port.interfaces, ["em0"]);
+        assert_eq!(
+            (port.host_port.as_str(), port.container_port.as_str()),
+            ("81", "82")
+        );
+        assert_eq!(port.protocol, Protocol::Udp);
+    }
+
+    #[test]
+    fn ports_that_cannot_be_read_are_refused_in_the_contracts_words() {
+        let message = |text| published_port(text).unwrap_err().to_string();
+        assert_eq!(
+            message("a:b:c:d/udp"),
+            "could not decode port to publish: a:b:c:d"
+        );
+        assert_eq!(
+            message("80/tcp/udp"),
+            "could not decode port to publish: 80/tcp/udp"
+        );
+        assert!(message("80/sctp").starts_with(
+            "Error! Could not validate container configuration: 'sctp' is not a valid PublishedPortConfigProtocol"
+        ));
+    }
+
+    #[test]
+    fn a_build_argument_is_split_at_the_first_equals_sign() {
+        assert_eq!(
+            build_argument("A=b=c", |_| None).unwrap(),
+            ("A".into(), "b=c".into())
+        );
+        assert_eq!(
+            build_argument("A=", |_| None).unwrap(),
+            ("A".into(), String::new())
+        );
+    }
+
+    #[test]
+    fn a_build_argument_without_a_value_takes_it_from_the_environment() {
+        let environment = |name: &str| (name == "HOME").then(|| "/root".to_owned());
+        assert_eq!(
+            build_argument("HOME", environment).unwrap(),
+            ("HOME".into(), "/root".into())
+        );
+        assert!(
+            build_argument("NONE", environment)
+                .unwrap_err()
+                .to_string()
+                .contains("'NONE' has no value")
+        );
+    }
+
+    #[test]
+    fn booleans_have_many_words_in_any_case() {
+        for word in ["true", "1", "T", "YES", "y", "On"] {
+            assert_eq!(boolean(word), Ok(true), "{word}");
+        }
+        for word in ["False", "0", "f", "no", "N", "OFF"] {
+            assert_eq!(boolean(word), Ok(false), "{word}");
+        }
+        assert!(boolean("net1").is_err());
+    }
+
+    #[test]
+    fn paths_become_absolute_without_touching_the_file_system() {
+        let absolute = |path| absolute_path(Path::new(path), Path::new("/home/me"));
+        assert_eq!(absolute("."), Path::new("/home/me"));
+        assert_eq!(absolute("../ctx/./a/"), Path::new("/home/ctx/a"));
+        assert_eq!(absolute("/srv/x"), Path::new("/srv/x"));
+    }
+}
