@@ -27,8 +27,16 @@ impl Connection {
     #[must_use]
     pub fn split(self) -> (Events, Inputs) {
         let stream = Arc::new(self.stream);
-        let inputs = Inputs { stream: Arc::clone(&stream), whole_frames: Arc::default() };
-        (Events { receiver: Receiver::new(stream) }, inputs)
+        let inputs = Inputs {
+            stream: Arc::clone(&stream),
+            whole_frames: Arc::default(),
+        };
+        (
+            Events {
+                receiver: Receiver::new(stream),
+            },
+            inputs,
+        )
     }
 }
 
@@ -43,7 +51,10 @@ impl Events {
     ///
     /// # Errors
     /// If the connection breaks in the middle of a message or carries something else.
-    #[allow(clippy::should_implement_trait, reason = "an iterator of results would not stop at an error")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator of results would not stop at an error"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Event>> {
         self.receiver.next()
     }
@@ -85,7 +96,10 @@ impl ServerEnd {
     #[must_use]
     pub fn from_stream(stream: UnixStream) -> Self {
         let stream = Arc::new(stream);
-        Self { receiver: Receiver::new(Arc::clone(&stream)), stream }
+        Self {
+            receiver: Receiver::new(Arc::clone(&stream)),
+            stream,
+        }
     }
 
     /// A connected pair: the daemon's end and the supervisor's.
@@ -128,7 +142,10 @@ struct Receiver {
 
 impl Receiver {
     fn new(stream: Arc<UnixStream>) -> Self {
-        Self { stream, incoming: Incoming::default() }
+        Self {
+            stream,
+            incoming: Incoming::default(),
+        }
     }
 
     fn next<M: Message>(&mut self) -> io::Result<Option<M>> {

@@ -52,6 +52,10 @@ pub(crate) trait AboutFile<T> {
 
 impl<T> AboutFile<T> for io::Result<T> {
     fn about(self, action: &'static str, path: impl Into<PathBuf>) -> Result<T> {
-        self.map_err(|source| Error::File { action, path: path.into(), source })
+        self.map_err(|source| Error::File {
+            action,
+            path: path.into(),
+            source,
+        })
     }
 }

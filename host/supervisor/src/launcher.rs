@@ -89,7 +89,16 @@ impl ProcessIo {
     pub fn pipes() -> io::Result<(Self, ProcessPipes)> {
         let (theirs_in, ours_in) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let (ours_out, theirs_out) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
-        let ours = Self::Pipes { input: ours_in, output: ours_out };
-        Ok((ours, ProcessPipes { input: theirs_in, output: theirs_out }))
+        let ours = Self::Pipes {
+            input: ours_in,
+            output: ours_out,
+        };
+        Ok((
+            ours,
+            ProcessPipes {
+                input: theirs_in,
+                output: theirs_out,
+            },
+        ))
     }
 }

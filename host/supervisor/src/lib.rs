@@ -8,16 +8,22 @@
 //! Nothing here knows how jails are made, and nothing here uses threads or an asynchronous runtime: start-up time is
 //! part of every `klee run`.
 
+mod client;
 mod connection;
 mod error;
 mod launcher;
+mod log;
+mod process_io;
 mod protocol;
+mod run;
 mod run_dir;
 mod spawn;
 
 pub use connection::{Connection, Events, Inputs, ServerEnd};
 pub use error::{Error, Result};
 pub use launcher::{LaunchError, Launched, Launcher, ProcessIo, ProcessPipes, Running};
+pub use log::LogEntry;
 pub use protocol::{Event, Input, LONGEST_PAYLOAD};
+pub use run::run;
 pub use run_dir::{ExitRecord, attach, exit_record, is_alive};
 pub use spawn::{reap, spawn};

@@ -63,7 +63,9 @@ impl Message for Event {
 
     fn decode(kind: u8, payload: &[u8]) -> io::Result<Self> {
         match (kind, payload) {
-            (b'S', &[a, b, c, d]) => Ok(Self::Started { pid: u32::from_le_bytes([a, b, c, d]) }),
+            (b'S', &[a, b, c, d]) => Ok(Self::Started {
+                pid: u32::from_le_bytes([a, b, c, d]),
+            }),
             (b'O', bytes) => Ok(Self::Output(bytes.to_vec())),
             (b'C', &[code]) => Ok(Self::Exited(ExitStatus::Code(code))),
             (b'K', &[signal]) => Ok(Self::Exited(ExitStatus::Signal(signal))),
@@ -149,12 +151,16 @@ impl Incoming {
     /// The next complete message.
     pub(crate) fn take<M: Message>(&mut self) -> io::Result<Option<M>> {
         let rest = &self.bytes[self.taken..];
-        let Some((&[kind, a, b, c, d], body)) = rest.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let Some((&[kind, a, b, c, d], body)) = rest.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
         let length = u32::from_le_bytes([a, b, c, d]) as usize;
         if length > LONGEST_PAYLOAD {
             return Err(malformed(kind, length));
         }
-        let Some(payload) = body.get(..length) else { return Ok(None) };
+        let Some(payload) = body.get(..length) else {
+            return Ok(None);
+        };
         let message = M::decode(kind, payload)?;
         self.taken += HEADER + length;
         Ok(Some(message))
@@ -211,7 +217,10 @@ mod tests {
             incoming.extend(&[byte]);
             seen.extend(incoming.take::<Event>().unwrap());
         }
-        assert_eq!(seen, [Event::Output(b"one".to_vec()), Event::Output(b"two".to_vec())]);
+        assert_eq!(
+            seen,
+            [Event::Output(b"one".to_vec()), Event::Output(b"two".to_vec())]
+        );
     }
 
     #[test]
@@ -229,13 +238,19 @@ mod tests {
     fn a_frame_of_unknown_kind_is_refused() {
         let mut incoming = Incoming::default();
         incoming.extend(&[b'?', 0, 0, 0, 0]);
-        assert_eq!(incoming.take::<Event>().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            incoming.take::<Event>().unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
     }
 
     #[test]
     fn a_frame_beyond_the_longest_payload_is_refused_before_it_arrives() {
         let mut incoming = Incoming::default();
         incoming.extend(&[b'O', 0xff, 0xff, 0xff, 0xff]);
-        assert_eq!(incoming.take::<Event>().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            incoming.take::<Event>().unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
     }
 }

@@ -63,8 +63,10 @@ impl RunDir<'_> {
     /// then anyway.
     pub(crate) fn record(self, record: &ExitRecord) -> Result<()> {
         let unfinished = self.0.join("exit.json.new");
-        let json = serde_json::to_vec(record)
-            .map_err(|source| Error::Damaged { path: unfinished.clone(), source })?;
+        let json = serde_json::to_vec(record).map_err(|source| Error::Damaged {
+            path: unfinished.clone(),
+            source,
+        })?;
         fs::write(&unfinished, json).about("write", &unfinished)?;
         fs::rename(&unfinished, self.exit()).about("create", self.exit())
     }
@@ -78,7 +80,9 @@ impl RunDir<'_> {
 pub fn exit_record(run_dir: &Path) -> Result<Option<ExitRecord>> {
     let path = RunDir(run_dir).exit();
     match fs::read(&path) {
-        Ok(json) => serde_json::from_slice(&json).map(Some).map_err(|source| Error::Damaged { path, source }),
+        Ok(json) => serde_json::from_slice(&json)
+            .map(Some)
+            .map_err(|source| Error::Damaged { path, source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).about("read", path),
     }
@@ -117,14 +121,22 @@ pub fn attach(run_dir: &Path) -> Result<Option<Connection>> {
             Err(error) if is_absence(&error) && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            Err(source) => return Err(Error::Silent { run_dir: run_dir.to_owned(), source }),
+            Err(source) => {
+                return Err(Error::Silent {
+                    run_dir: run_dir.to_owned(),
+                    source,
+                });
+            }
         }
     }
     Ok(None)
 }
 
 fn is_absence(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+    )
 }
 
 /// Connects through a descriptor of the directory: an address of a socket holds a hundred bytes, a path may be longer.
@@ -132,7 +144,11 @@ fn is_absence(error: &io::Error) -> bool {
 fn connect(run_dir: &Path) -> io::Result<UnixStream> {
     use std::os::fd::AsRawFd;
     let directory = File::open(run_dir)?;
-    UnixStream::connect(format!("/proc/self/fd/{}/{}", directory.as_raw_fd(), RunDir::SOCKET))
+    UnixStream::connect(format!(
+        "/proc/self/fd/{}/{}",
+        directory.as_raw_fd(),
+        RunDir::SOCKET
+    ))
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -153,7 +169,10 @@ mod tests {
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let record = ExitRecord { status: ExitStatus::Signal(9), finished: SystemTime::now() };
+        let record = ExitRecord {
+            status: ExitStatus::Signal(9),
+            finished: SystemTime::now(),
+        };
         RunDir(dir.path()).record(&record).unwrap();
         assert_eq!(exit_record(dir.path()).unwrap(), Some(record));
     }

@@ -48,7 +48,10 @@ pub fn spawn(program: &[OsString], run_dir: &Path, launch: &Launch) -> Result<Co
         .stdout(Stdio::from(lock))
         .stderr(complaints)
         .spawn()
-        .map_err(|source| Error::Spawn { program: name.display().to_string(), source })?;
+        .map_err(|source| Error::Spawn {
+            program: name.display().to_string(),
+            source,
+        })?;
     STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
     Ok(Connection::from_stream(ours))
 }
@@ -64,9 +67,15 @@ fn prepare(run_dir: &Path, launch: &Launch) -> Result<File> {
     if let Some(parent) = run_dir.parent() {
         fs::create_dir_all(parent).about("create", parent)?;
     }
-    DirBuilder::new().mode(0o700).create(run_dir).about("create", run_dir)?;
+    DirBuilder::new()
+        .mode(0o700)
+        .create(run_dir)
+        .about("create", run_dir)?;
     let path = RunDir(run_dir).launch();
-    let order = serde_json::to_vec(launch).map_err(|source| Error::Damaged { path: path.clone(), source })?;
+    let order = serde_json::to_vec(launch).map_err(|source| Error::Damaged {
+        path: path.clone(),
+        source,
+    })?;
     fs::write(&path, order).about("write", path)?;
     let path = RunDir(run_dir).lock();
     let lock = File::create(&path).about("create", &path)?;
