@@ -1,0 +1,14 @@
+//! Between the interface's types and `kleene_plan`'s: facts go out, plans come in and are parsed on the way.
+
+mod address;
+mod build;
+mod facts;
+mod plan;
+mod rule;
+
+pub(crate) use build::{
+    action_from_wit, instruction_from_wit, instruction_to_wit, state_to_wit, variable_to_wit,
+};
+pub(crate) use facts::{endpoint_to_wit, network_to_wit, volume_to_wit};
+pub(crate) use plan::{length as plan_length, plan_from_wit, plan_to_wit};
+pub(crate) use rule::rule_from_wit;

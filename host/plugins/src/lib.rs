@@ -1,0 +1,40 @@
+//! Plugins: finding them, loading them, asking them for plans, and not being harmed by them.
+//!
+//! The only crate that knows wasmtime. It speaks `kleene_plan` to the engine: facts in, checked [`Plan`]s out.
+//! Nothing here touches the host. Calls block; a fresh store per call means that no plugin remembers anything, so
+//! that the same facts always give the same plan.
+//!
+//! A plan that comes out of here is well formed (every name parsed), within the plugin's grant, and stays with what
+//! was reserved for the request. Everything else a plugin can do (trap, loop, eat memory, flood the log) ends in a
+//! [`PluginError`] that names the plugin and the call.
+//!
+//! [`Plan`]: kleene_plan::Plan
+
+mod bindings;
+mod builder;
+mod cache;
+mod config;
+mod convert;
+mod error;
+mod guest;
+mod health;
+mod manifest;
+mod network;
+mod plugins;
+mod policy;
+mod sandbox;
+mod scope;
+mod section;
+mod ticker;
+mod volume;
+
+pub use builder::{
+    BuildAction, BuildState, Builder, Command, CopyFiles, Instruction, InstructionKind, ParseError, Variable,
+};
+pub use config::{EngineKind, Limits, PluginsConfig};
+pub use error::{PluginError, Refusal, RefusalCode};
+pub use manifest::{Manifest, ManifestError, PluginKind};
+pub use network::NetworkDriver;
+pub use plugins::{PluginInfo, PluginState, Plugins};
+pub use policy::Subject;
+pub use volume::VolumeDriver;

@@ -1,0 +1,450 @@
+//! All plugins of a daemon: found, checked, loaded, and looked up by what they serve.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kleene_plan::{Capability, Grant, Plan};
+use wasmtime::Store;
+use wasmtime::component::{Component, Instance};
+
+use crate::bindings::build::BuildPluginIndices;
+use crate::bindings::network::NetworkPluginIndices;
+use crate::bindings::policy::PolicyPluginIndices;
+use crate::bindings::volume::VolumePluginIndices;
+use crate::builder::Builder;
+use crate::cache::Cache;
+use crate::config::PluginsConfig;
+use crate::error::PluginError;
+use crate::guest::{Guest, Host};
+use crate::manifest::{Manifest, PluginKind};
+use crate::network::NetworkDriver;
+use crate::policy::{Policy, Subject};
+use crate::sandbox::{self, Call};
+use crate::ticker::Ticker;
+use crate::volume::VolumeDriver;
+
+/// The instruction whose plugin reads whole Dockerfiles.
+const BUILDER_SERVES: &str = "FROM";
+
+/// All plugins. Cheap to share in an [`Arc`]; every method may be called from many threads at once.
+pub struct Plugins {
+    loaded: Vec<Loaded>,
+}
+
+/// What is known of a plugin.
+#[derive(Debug, Clone)]
+pub struct PluginInfo {
+    /// Its file.
+    pub file: PathBuf,
+    /// Its manifest; `None` where the file has none that can be read.
+    pub manifest: Option<Manifest>,
+    /// What it may plan.
+    pub grant: Vec<Capability>,
+    /// Whether it can be asked.
+    pub state: PluginState,
+}
+
+/// Whether a plugin can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PluginState {
+    /// Yes.
+    Ready,
+    /// Not for the moment: it failed too often. The text says how.
+    Resting(String),
+    /// No, and why.
+    Broken(String),
+}
+
+struct Loaded {
+    file: PathBuf,
+    manifest: Option<Manifest>,
+    grant: Vec<Capability>,
+    guest: Result<AnyGuest, String>,
+}
+
+/// A plugin of any kind.
+enum AnyGuest {
+    Network(Arc<Guest<NetworkPluginIndices>>),
+    Volume(Arc<Guest<VolumePluginIndices>>),
+    Build(Arc<Guest<BuildPluginIndices>>),
+    Policy(Arc<Guest<PolicyPluginIndices>>),
+}
+
+/// What a plugin says of itself, whatever its world.
+struct Description {
+    name: String,
+    version: String,
+    serves: Vec<String>,
+}
+
+impl Plugins {
+    /// Loads all plugins of a directory, in the order of their file names. A damaged one is reported by
+    /// [`Plugins::list`] and in the log, and does not keep the others from working.
+    ///
+    /// # Errors
+    /// If a directory cannot be used or the machine cannot run plugins at all.
+    pub fn open(config: PluginsConfig) -> Result<Self, PluginError> {
+        let files = component_files(&config.directory)?;
+        let engine = sandbox::engine(config.engine, &config.limits)?;
+        let cache = Cache::open(&config.cache, &engine).map_err(|source| PluginError::Directory {
+            path: config.cache.clone(),
+            source,
+        })?;
+        let ticker = Ticker::start(engine.clone()).map_err(|error| PluginError::Engine(error.to_string()))?;
+        let host = Arc::new(Host {
+            linker: sandbox::linker(&engine)?,
+            engine,
+            ticker,
+            limits: config.limits,
+        });
+        let mut opening = Opening {
+            host,
+            cache,
+            config,
+            taken: BTreeMap::new(),
+            compiled: Vec::new(),
+        };
+        let loaded: Vec<_> = files.into_iter().map(|file| opening.load(file)).collect();
+        opening.cache.forget_others(&opening.compiled);
+        Ok(Self { loaded })
+    }
+
+    /// All plugins, usable or not.
+    #[must_use]
+    pub fn list(&self) -> Vec<PluginInfo> {
+        self.loaded
+            .iter()
+            .map(|plugin| PluginInfo {
+                file: plugin.file.clone(),
+                manifest: plugin.manifest.clone(),
+                grant: plugin.grant.clone(),
+                state: plugin.state(),
+            })
+            .collect()
+    }
+
+    /// The plugin that plans networks of this kind.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken.
+    pub fn network_driver(&self, kind: &str) -> Result<NetworkDriver, PluginError> {
+        match self.serving(PluginKind::Network, kind)? {
+            Some(AnyGuest::Network(guest)) => Ok(NetworkDriver(Arc::clone(guest))),
+            _ => Err(PluginError::UnknownNetwork {
+                kind: kind.to_owned(),
+                known: self.served(PluginKind::Network),
+            }),
+        }
+    }
+
+    /// The plugin that plans volumes of this driver.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken.
+    pub fn volume_driver(&self, name: &str) -> Result<VolumeDriver, PluginError> {
+        match self.serving(PluginKind::Volume, name)? {
+            Some(AnyGuest::Volume(guest)) => Ok(VolumeDriver(Arc::clone(guest))),
+            _ => Err(PluginError::UnknownVolumeDriver {
+                name: name.to_owned(),
+                known: self.served(PluginKind::Volume),
+            }),
+        }
+    }
+
+    /// The plugin that reads Dockerfiles: the one that serves `FROM`.
+    ///
+    /// # Errors
+    /// If there is none, or it is broken.
+    pub fn builder(&self) -> Result<Builder, PluginError> {
+        match self.serving(PluginKind::Build, BUILDER_SERVES)? {
+            Some(AnyGuest::Build(guest)) => Ok(Builder(Arc::clone(guest))),
+            _ => Err(PluginError::NoBuilder),
+        }
+    }
+
+    /// Shows a plan to every policy of the site, one after the other in the order of their file names. Returns the
+    /// plan with what they added.
+    ///
+    /// # Errors
+    /// If one refuses or fails: a site's policy that cannot be asked has not agreed.
+    pub fn review(&self, subject: Subject<'_>, plan: Plan) -> Result<Plan, PluginError> {
+        self.loaded
+            .iter()
+            .filter(|plugin| plugin.is(PluginKind::Policy))
+            .try_fold(plan, |plan, plugin| match plugin.usable()? {
+                AnyGuest::Policy(guest) => Policy(Arc::clone(guest)).review(subject, plan),
+                _ => Ok(plan),
+            })
+    }
+
+    fn serving(&self, kind: PluginKind, what: &str) -> Result<Option<&AnyGuest>, PluginError> {
+        // A plugin that lost a conflict serves as well, by its manifest; the one that works comes first.
+        let serves = |plugin: &&Loaded| plugin.is(kind) && plugin.serves().any(|served| served == what);
+        let candidates = || self.loaded.iter().filter(serves);
+        candidates()
+            .find(|plugin| plugin.guest.is_ok())
+            .or_else(|| candidates().next())
+            .map(Loaded::usable)
+            .transpose()
+    }
+
+    fn served(&self, kind: PluginKind) -> Vec<String> {
+        let mut served: Vec<_> = self
+            .loaded
+            .iter()
+            .filter(|plugin| plugin.is(kind) && plugin.guest.is_ok())
+            .flat_map(Loaded::serves)
+            .map(str::to_owned)
+            .collect();
+        served.sort_unstable();
+        served
+    }
+}
+
+impl Loaded {
+    fn is(&self, kind: PluginKind) -> bool {
+        self.manifest
+            .as_ref()
+            .is_some_and(|manifest| manifest.kind == kind)
+    }
+
+    fn serves(&self) -> impl Iterator<Item = &str> {
+        self.manifest
+            .iter()
+            .flat_map(|manifest| manifest.serves.iter().map(|served| served.as_str()))
+    }
+
+    fn usable(&self) -> Result<&AnyGuest, PluginError> {
+        self.guest.as_ref().map_err(|reason| PluginError::Broken {
+            plugin: name_of(self.manifest.as_ref(), &self.file),
+            reason: reason.clone(),
+        })
+    }
+
+    fn state(&self) -> PluginState {
+        match &self.guest {
+            Err(reason) => PluginState::Broken(reason.clone()),
+            Ok(guest) => match guest.check_health() {
+                Ok(()) => PluginState::Ready,
+                Err(resting) => PluginState::Resting(resting.to_string()),
+            },
+        }
+    }
+}
+
+/// A plugin's name for messages: the manifest's, else the file's.
+fn name_of(manifest: Option<&Manifest>, file: &Path) -> String {
+    match manifest {
+        Some(manifest) => manifest.name.to_string(),
+        None => file.file_name().unwrap_or(file.as_os_str()).display().to_string(),
+    }
+}
+
+/// The `*.wasm` files of a directory, sorted.
+fn component_files(directory: &Path) -> Result<Vec<PathBuf>, PluginError> {
+    let unusable = |source| PluginError::Directory {
+        path: directory.to_owned(),
+        source,
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).map_err(unusable)? {
+        let path = entry.map_err(unusable)?.path();
+        if path.extension().is_some_and(|extension| extension == "wasm") {
+            files.push(path);
+        }
+    }
+    files.sort_unstable();
+    Ok(files)
+}
+
+/// What is known while plugins are loaded.
+struct Opening {
+    host: Arc<Host>,
+    cache: Cache,
+    config: PluginsConfig,
+    /// What is served already (with the kind before it), and plugin names, and by whom.
+    taken: BTreeMap<(Option<PluginKind>, String), PathBuf>,
+    /// Files of the cache that are in use.
+    compiled: Vec<PathBuf>,
+}
+
+impl Opening {
+    fn load(&mut self, file: PathBuf) -> Loaded {
+        let (manifest, grant, guest) = match self.read(&file) {
+            Err(reason) => (None, Vec::new(), Err(reason)),
+            Ok((bytes, manifest)) => {
+                let grant = self.grant(&manifest);
+                let guest = self.start(&file, &bytes, &manifest, &grant);
+                (Some(manifest), grant, guest)
+            }
+        };
+        let plugin = name_of(manifest.as_ref(), &file);
+        match &guest {
+            Ok(_) => tracing::info!(plugin, file = %file.display(), "plugin loaded"),
+            Err(reason) => tracing::error!(plugin, file = %file.display(), "plugin cannot be used: {reason}"),
+        }
+        Loaded {
+            file,
+            manifest,
+            grant,
+            guest,
+        }
+    }
+
+    fn read(&self, file: &Path) -> Result<(Vec<u8>, Manifest), String> {
+        let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
+        let limit = self.config.limits.file;
+        if size > limit {
+            return Err(format!("it has {size} bytes, more than the {limit} it may"));
+        }
+        let bytes = fs::read(file).map_err(|error| error.to_string())?;
+        let manifest = Manifest::of_component(&bytes).map_err(|error| error.to_string())?;
+        Ok((bytes, manifest))
+    }
+
+    /// What the manifest asks for and the operator allows.
+    fn grant(&self, manifest: &Manifest) -> Vec<Capability> {
+        let allowed = self.config.allow.get(manifest.name.as_str());
+        manifest
+            .grant
+            .iter()
+            .copied()
+            .filter(|capability| allowed.is_none_or(|allowed| allowed.contains(capability)))
+            .collect()
+    }
+
+    fn start(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        manifest: &Manifest,
+        grant: &[Capability],
+    ) -> Result<AnyGuest, String> {
+        self.claim(file, manifest)?;
+        self.compiled.push(self.cache.file(bytes));
+        let component = self
+            .cache
+            .load(&self.host.engine, bytes)
+            .map_err(|error| format!("it does not compile: {error:#}"))?;
+        let guest = AnyGuest::link(&self.host, manifest, &component, grant.iter().copied().collect())
+            .map_err(|error| {
+                format!(
+                    "it is not a {} plugin of kleene:plugin@0.1.0: {error:#}",
+                    manifest.kind
+                )
+            })?;
+        let described = guest.describe().map_err(|error| error.to_string())?;
+        agrees(manifest, &described)?;
+        Ok(guest)
+    }
+
+    /// Takes the plugin's name and what it serves, or says who has it.
+    fn claim(&mut self, file: &Path, manifest: &Manifest) -> Result<(), String> {
+        let name = (None, manifest.name.to_string());
+        let served = manifest
+            .serves
+            .iter()
+            .map(|served| (Some(manifest.kind), served.to_string()));
+        let claims: Vec<_> = std::iter::once(name).chain(served).collect();
+        for claim in &claims {
+            if let Some(holder) = self.taken.get(claim) {
+                let what = if claim.0.is_some() {
+                    "what it serves,"
+                } else {
+                    "its name,"
+                };
+                return Err(format!(
+                    "{what} '{}', is taken by {}; remove one of the two",
+                    claim.1,
+                    holder.display()
+                ));
+            }
+        }
+        self.taken
+            .extend(claims.into_iter().map(|claim| (claim, file.to_owned())));
+        Ok(())
+    }
+}
+
+/// # Errors
+/// If a plugin's code says something else about it than its manifest.
+fn agrees(manifest: &Manifest, described: &Description) -> Result<(), String> {
+    let same = described.name == manifest.name.as_str()
+        && described.version == manifest.version
+        && described
+            .serves
+            .iter()
+            .eq(manifest.serves.iter().map(|served| served.as_str()));
+    if same {
+        return Ok(());
+    }
+    Err(format!(
+        "its manifest does not fit its code, which says it is '{}' {}, serving {}",
+        described.name,
+        described.version,
+        described.serves.join(", ")
+    ))
+}
+
+/// Asks a world's `lifecycle.describe`; the worlds have the same function in different types.
+macro_rules! describe {
+    ($guest:expr) => {
+        $guest.call(
+            "describe",
+            |world, store: &mut Store<Call>, instance: &Instance| {
+                let plugin = world.load(&mut *store, instance)?;
+                let info = plugin.kleene_plugin_lifecycle().call_describe(store)?;
+                Ok(Description {
+                    name: info.name,
+                    version: info.version,
+                    serves: info.serves,
+                })
+            },
+        )
+    };
+}
+
+impl AnyGuest {
+    fn link(
+        host: &Arc<Host>,
+        manifest: &Manifest,
+        component: &Component,
+        grant: Grant,
+    ) -> wasmtime::Result<Self> {
+        let (host, name) = (Arc::clone(host), manifest.name.to_string());
+        Ok(match manifest.kind {
+            PluginKind::Network => {
+                Self::Network(Guest::link(host, name, component, grant, NetworkPluginIndices::new)?.into())
+            }
+            PluginKind::Volume => {
+                Self::Volume(Guest::link(host, name, component, grant, VolumePluginIndices::new)?.into())
+            }
+            PluginKind::Build => {
+                Self::Build(Guest::link(host, name, component, grant, BuildPluginIndices::new)?.into())
+            }
+            PluginKind::Policy => {
+                Self::Policy(Guest::link(host, name, component, grant, PolicyPluginIndices::new)?.into())
+            }
+        })
+    }
+
+    fn describe(&self) -> Result<Description, PluginError> {
+        match self {
+            Self::Network(guest) => describe!(guest),
+            Self::Volume(guest) => describe!(guest),
+            Self::Build(guest) => describe!(guest),
+            Self::Policy(guest) => describe!(guest),
+        }
+    }
+
+    fn check_health(&self) -> Result<(), PluginError> {
+        match self {
+            Self::Network(guest) => guest.check_health(),
+            Self::Volume(guest) => guest.check_health(),
+            Self::Build(guest) => guest.check_health(),
+            Self::Policy(guest) => guest.check_health(),
+        }
+    }
+}
