@@ -1,0 +1,204 @@
+//! Addresses that endpoints hold. One address of a network is one endpoint's: a key of the database says so.
+//!
+//! The smallest free address is found in logarithmic time: the database keeps, for each lease, whether the address
+//! behind it is free (`gap`, by triggers), so that the end of a run of leases is one look into an index.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{Ipv4Net, Ipv6Net};
+use kleene_plan::Id;
+use rusqlite::params;
+
+use crate::error::{Result, StoreError};
+use crate::record::Endpoint;
+use crate::store::{Read, Write};
+
+/// A family of addresses, as numbers with a fixed width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Width {
+    V4,
+    V6,
+}
+
+impl Width {
+    /// The column `family`.
+    fn family(self) -> u8 {
+        match self {
+            Self::V4 => 4,
+            Self::V6 => 6,
+        }
+    }
+
+    /// The column `address`: compares as the number does. A number that is too large cannot come here: it was made
+    /// from an address, or is at most the last of a subnet.
+    fn key(self, number: u128) -> Vec<u8> {
+        let bytes = number.to_be_bytes();
+        match self {
+            Self::V4 => bytes[12..].to_vec(),
+            Self::V6 => bytes.to_vec(),
+        }
+    }
+
+    fn number(key: &[u8]) -> u128 {
+        key.iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+    }
+
+    /// The number behind this one, if it is an address.
+    fn next(self, number: u128) -> Option<u128> {
+        let last = match self {
+            Self::V4 => u128::from(u32::MAX),
+            Self::V6 => u128::MAX,
+        };
+        (number < last).then(|| number + 1)
+    }
+}
+
+impl Read<'_> {
+    /// The smallest address of a subnet that no endpoint of the network holds and that is not reserved (such as the
+    /// gateway's). Never the address of the subnet itself nor its broadcast address, where it has them, that is, in
+    /// subnets larger than a /31 (RFC 3021). `None`: there is none left.
+    ///
+    /// It is held only once an endpoint has it: call this in the [`Write`] that inserts the endpoint.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn allocate4(
+        &self,
+        network: &Id,
+        subnet: Ipv4Net,
+        reserved: &[Ipv4Addr],
+    ) -> Result<Option<Ipv4Addr>> {
+        let (first, last) = (number4(subnet.network()), number4(subnet.broadcast()));
+        let (first, last) = if subnet.prefix_len() < 31 {
+            (first + 1, last - 1)
+        } else {
+            (first, last)
+        };
+        let reserved: Vec<_> = reserved.iter().copied().map(number4).collect();
+        let found = self.smallest_free(network, Width::V4, first, last, &reserved)?;
+        Ok(found
+            .and_then(|number| u32::try_from(number).ok())
+            .map(Ipv4Addr::from))
+    }
+
+    /// As [`allocate4`](Self::allocate4). IPv6 has no broadcast addresses; the first address of a subnet larger than a
+    /// /127 is that of its routers (RFC 4291, 2.6.1; RFC 6164).
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn allocate6(
+        &self,
+        network: &Id,
+        subnet: Ipv6Net,
+        reserved: &[Ipv6Addr],
+    ) -> Result<Option<Ipv6Addr>> {
+        let (first, last) = (u128::from(subnet.network()), u128::from(subnet.broadcast()));
+        let first = if subnet.prefix_len() < 127 {
+            first + 1
+        } else {
+            first
+        };
+        let reserved: Vec<_> = reserved.iter().copied().map(u128::from).collect();
+        let found = self.smallest_free(network, Width::V6, first, last, &reserved)?;
+        Ok(found.map(Ipv6Addr::from))
+    }
+
+    /// The endpoint that holds an address of a network.
+    ///
+    /// # Errors
+    /// If the database fails or the record is damaged.
+    pub fn address_holder(&self, network: &Id, address: IpAddr) -> Result<Option<Endpoint>> {
+        let (width, number) = number(address);
+        let sql =
+            "SELECT network, endpoint FROM address_leases WHERE network = ? AND family = ? AND address = ?";
+        let key = params![network.as_str(), width.family(), width.key(number)];
+        match self.row("address_leases", sql, key, |cells| cells.parse::<Id>("endpoint"))? {
+            Some(endpoint) => self.endpoint_by_id(&endpoint),
+            None => Ok(None),
+        }
+    }
+
+    fn smallest_free(
+        &self,
+        network: &Id,
+        width: Width,
+        first: u128,
+        last: u128,
+        reserved: &[u128],
+    ) -> Result<Option<u128>> {
+        let mut from = first;
+        while let Some(candidate) = self.not_leased_from(network, width, from)? {
+            if candidate > last {
+                break;
+            }
+            if !reserved.contains(&candidate) {
+                return Ok(Some(candidate));
+            }
+            match width.next(candidate) {
+                Some(next) => from = next,
+                None => break,
+            }
+        }
+        Ok(None)
+    }
+
+    /// The smallest address, from this one on, that is not leased: itself, or what follows the run of leases that it
+    /// is part of.
+    fn not_leased_from(&self, network: &Id, width: Width, from: u128) -> Result<Option<u128>> {
+        let key = params![network.as_str(), width.family(), width.key(from)];
+        let leased = self.row(
+            "address_leases",
+            "SELECT network FROM address_leases WHERE network = ? AND family = ? AND address = ?",
+            key,
+            |_| Ok(()),
+        )?;
+        if leased.is_none() {
+            return Ok(Some(from));
+        }
+        let end = self.row(
+            "address_leases",
+            "SELECT network, next FROM address_leases WHERE network = ? AND family = ? AND address >= ? AND gap = 1 \
+             ORDER BY address LIMIT 1",
+            key,
+            |cells| cells.get::<Option<Vec<u8>>>("next"),
+        )?;
+        Ok(end.flatten().map(|next| Width::number(&next)))
+    }
+}
+
+impl Write<'_> {
+    /// Gives an address to an endpoint that is in the database.
+    pub(crate) fn lease_address(&mut self, endpoint: &Endpoint, address: IpAddr) -> Result<()> {
+        let (width, number) = number(address);
+        self.execute_or_explain(
+            "INSERT INTO address_leases (network, family, address, endpoint, shown, next) VALUES (?, ?, ?, ?, ?, ?)",
+            params![
+                endpoint.network.as_str(),
+                width.family(),
+                width.key(number),
+                endpoint.id.as_str(),
+                address.to_string(),
+                width.next(number).map(|next| width.key(next)),
+            ],
+            |write| {
+                let Some(holder) = write.address_holder(&endpoint.network, address)? else {
+                    return Ok(None);
+                };
+                let what = format!("the address {address} of {}", write.network_in_words(&endpoint.network)?);
+                Ok(Some(StoreError::Taken { what, by: write.container_in_words(&holder.container)? }))
+            },
+        )?;
+        Ok(())
+    }
+}
+
+fn number(address: IpAddr) -> (Width, u128) {
+    match address {
+        IpAddr::V4(address) => (Width::V4, number4(address)),
+        IpAddr::V6(address) => (Width::V6, u128::from(address)),
+    }
+}
+
+fn number4(address: Ipv4Addr) -> u128 {
+    u128::from(u32::from(address))
+}

@@ -1,0 +1,30 @@
+//! Images.
+
+use jiff::Timestamp;
+use kleene_plan::{Id, SnapshotName};
+
+/// An image: a dataset that containers are cloned from, and how their processes start unless they say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Its id; the dataset is [`DatasetName::image`](kleene_plan::DatasetName::image) of it.
+    pub id: Id,
+    /// Its name; empty: it has none. No two images share a name and tag unless the name is empty.
+    pub name: String,
+    /// Its tag.
+    pub tag: String,
+    /// When it was made; kept in microseconds.
+    pub created: Timestamp,
+    /// Program and arguments.
+    pub cmd: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    /// Who runs the program; empty: root.
+    pub user: String,
+    /// Lines of the Dockerfile it was built from, each with the snapshot it made (`@<id>`, or empty).
+    pub instructions: Vec<(String, String)>,
+    /// Names, without `@`, of the snapshots that containers can be made from; oldest first.
+    pub snapshots: Vec<String>,
+    /// The snapshot that its dataset is a clone of. While the record exists, the image which that belongs to cannot
+    /// be removed.
+    pub origin: Option<SnapshotName>,
+}
