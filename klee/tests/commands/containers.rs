@@ -1,0 +1,400 @@
+//! Containers: creating, listing, changing, removing.
+
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+
+use crate::daemon::{Daemon, run};
+
+const ID: &str = "0123456789ab";
+
+fn created() -> Value {
+    json!({"id": ID})
+}
+
+fn refusal(message: &str) -> Value {
+    json!({"message": message})
+}
+
+fn web() -> Value {
+    json!({
+        "cmd": ["/bin/sh", "-c", "while true; do echo hello; sleep 1; done"],
+        "created": "2020-02-29T14:54:05.317207Z", "dataset": "zroot/kleene/container/0123456789ab",
+        "env": [], "id": ID, "image_id": "ba9876543210", "image_name": "minimal", "image_tag": "latest",
+        "jail_param": [], "jid": 42, "name": "web", "network_driver": "vnet", "persist": false,
+        "public_ports": [], "restart_policy": "on-startup", "running": true, "user": "root",
+    })
+}
+
+fn untagged() -> Value {
+    json!({
+        "cmd": ["true"], "created": "2020-02-29T14:54:05.317207Z",
+        "dataset": "zroot/kleene/container/111111111111", "env": [], "id": "111111111111",
+        "image_id": "ba9876543210", "image_name": "", "image_tag": "", "jail_param": [], "jid": null,
+        "name": null, "network_driver": "host", "persist": null, "public_ports": [], "restart_policy": null,
+        "running": false, "user": "root",
+    })
+}
+
+#[test]
+fn create_sends_the_options_and_prints_the_id() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .start();
+    let ending = daemon.run(&["create", "--name", "abc", "FreeBSD", "ls", "-x"]);
+    assert_eq!((ending.code, ending.stdout.as_str()), (Some(0), "0123456789ab\n"));
+    assert_snapshot!(daemon.requests(), @r#"POST /containers/create {"cmd":["ls","-x"],"env":[],"image":"FreeBSD","jail_param":[],"mounts":[],"name":"abc","network_driver":"host","persist":false,"public_ports":[],"restart_policy":"no","user":""}"#);
+}
+
+#[test]
+fn options_after_the_image_belong_to_the_command() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .start();
+    daemon.run(&[
+        "container",
+        "create",
+        "--name",
+        "abc",
+        "img",
+        "ls",
+        "-la",
+        "--name",
+        "x",
+        "-l",
+    ]);
+    let requests = daemon.requests();
+    assert!(
+        requests.contains(r#""cmd":["ls","-la","--name","x","-l"]"#),
+        "{requests}"
+    );
+    assert!(
+        requests.contains(r#""name":"abc","network_driver":"host""#),
+        "{requests}"
+    );
+}
+
+#[test]
+fn a_double_dash_before_or_after_the_image_is_not_part_of_the_command() {
+    for arguments in [["create", "--", "img", "ls"], ["create", "img", "--", "ls"]] {
+        let daemon = Daemon::rehearse()
+            .answer("POST /containers/create", 201, created())
+            .start();
+        daemon.run(&arguments);
+        let requests = daemon.requests();
+        assert!(requests.contains(r#""cmd":["ls"]"#), "{requests}");
+        assert!(requests.contains(r#""image":"img""#), "{requests}");
+    }
+}
+
+#[test]
+fn mounts_and_ports_are_sent_in_order() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .start();
+    daemon.run(&[
+        "create",
+        "-m",
+        "vol:/x:ro",
+        "-m",
+        "/a:/b",
+        "-p",
+        "80",
+        "-p",
+        "em0:81:82/udp",
+        "-J",
+        "allow.raw_sockets",
+        "-P",
+        "--restart",
+        "on-startup",
+        "-e",
+        "A=1",
+        "-u",
+        "bob",
+        "img",
+    ]);
+    let requests = daemon.requests();
+    for part in [
+        r#""mounts":[{"destination":"/x","read_only":true,"source":"vol","type":"volume"},{"destination":"/b","read_only":false,"source":"/a","type":"nullfs"}]"#,
+        r#""public_ports":[{"container_port":"80","host_port":"80","interfaces":[],"protocol":"tcp"},{"container_port":"82","host_port":"81","interfaces":["em0"],"protocol":"udp"}]"#,
+        r#""jail_param":["allow.raw_sockets"]"#,
+        r#""persist":true"#,
+        r#""restart_policy":"on-startup","user":"bob""#,
+        r#""env":["A=1"]"#,
+    ] {
+        assert!(requests.contains(part), "{part} in {requests}");
+    }
+}
+
+#[test]
+fn a_container_without_a_name_gets_a_random_one() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .start();
+    daemon.run(&["create", "img"]);
+    let requests = daemon.requests();
+    let body: Value =
+        serde_json::from_str(requests.strip_prefix("POST /containers/create ").unwrap()).unwrap();
+    let name = body["name"].as_str().unwrap();
+    assert!(name.contains('_'), "{name}");
+}
+
+#[test]
+fn a_network_is_connected_after_the_container_is_created() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .answer_raw("POST /networks/connect", 204, "")
+        .start();
+    let ending = daemon.run(&["create", "-n", "net", "--ip", "10.0.0.5", "img"]);
+    assert_eq!((ending.code, ending.stdout.as_str()), (Some(0), "0123456789ab\n"));
+    let requests = daemon.requests();
+    let (create, connect) = requests.split_once('\n').unwrap();
+    assert!(create.contains(r#""network_driver":"ipnet""#), "{create}");
+    assert_snapshot!(connect, @r#"POST /networks/connect {"container":"0123456789ab","ip_address":"10.0.0.5","ip_address6":"<auto>","network":"net"}"#);
+}
+
+#[test]
+fn a_container_that_cannot_be_connected_stays_and_the_command_fails() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .answer("POST /networks/connect", 404, refusal("network not found"))
+        .start();
+    assert_snapshot!(daemon.run(&["create", "-n", "net", "img"]), @r"
+    exit: 1
+    ----- stdout -----
+    0123456789ab
+    ----- stderr -----
+    could not connect container: network not found
+    ");
+}
+
+#[test]
+fn a_refused_creation_is_told_in_the_daemons_words() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 404, refusal("no such image 'nope'"))
+        .start();
+    assert_snapshot!(daemon.run(&["run", "nope"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    could not create container: no such image 'nope'
+    ");
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_before_any_request() {
+    let daemon = Daemon::rehearse().start();
+    assert_snapshot!(daemon.run(&["create", "-l", "bridge", "img"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    Error! Could not validate container configuration: 'bridge' is not a valid ContainerConfigNetworkDriver
+    Possible values are: ipnet, host, vnet, disabled.
+    ");
+    assert_snapshot!(daemon.run(&["create", "-m", "/a", "img"]), @r"
+    exit: 125
+    ----- stdout -----
+    ----- stderr -----
+    invalid mount format '/a'. Must have at least 2 elements seperated by ':'.
+    ");
+    assert_eq!(daemon.requests(), "");
+}
+
+#[test]
+fn ls_shows_a_table() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /containers/list?all=true", 200, json!([web(), untagged()]))
+        .start();
+    // As ages depend on the day, they are cut out.
+    let listing = daemon.run(&["lsc", "-a"]).stdout;
+    let lines: Vec<&str> = listing.lines().collect();
+    assert_eq!(
+        lines[0],
+        " CONTAINER ID    NAME   IMAGE            COMMAND                                    CREATED       AUTORUN   STATUS    JID "
+    );
+    assert!(lines[1].chars().all(|char| char == '─') && lines[1].chars().count() == lines[0].len());
+    assert!(
+        lines[2].starts_with(
+            " 0123456789ab    web    minimal:latest   /bin/sh -c while true; do echo hello; s…   "
+        ),
+        "{listing}"
+    );
+    assert!(lines[2].ends_with("     yes     running   42  "), "{listing}");
+    assert!(
+        lines[3].starts_with(" 111111111111           ba9876543210     true "),
+        "{listing}"
+    );
+    assert!(lines[3].ends_with("     no      stopped       "), "{listing}");
+}
+
+#[test]
+fn the_simple_theme_is_ascii() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /containers/list?all=false", 200, json!([]))
+        .start();
+    assert_snapshot!(daemon.run(&["--theme", "simple", "container", "ls"]).stdout, @r"
+     CONTAINER ID  | NAME | IMAGE | COMMAND | CREATED | AUTORUN | STATUS | JID 
+    ---------------+------+-------+---------+---------+---------+--------+-----
+    ");
+}
+
+#[test]
+fn a_listing_as_json_is_the_answer_of_the_api() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /containers/list?all=false", 200, json!([web()]))
+        .start();
+    let ending = daemon.run(&["lsc", "--format", "json"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&ending.stdout).unwrap(),
+        json!([web()])
+    );
+}
+
+#[test]
+fn inspect_shows_every_field_sorted_even_those_it_does_not_know() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /containers/web/inspect",
+            200,
+            json!({"zeta": 1, "container": {"user": "root", "id": ID}}),
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["isc", "web"]).stdout, @r#"
+    {
+      "container": {
+        "id": "0123456789ab",
+        "user": "root"
+      },
+      "zeta": 1
+    }
+    "#);
+}
+
+#[test]
+fn an_unknown_container_cannot_be_inspected() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /containers/web/inspect", 404, refusal("container not found"))
+        .start();
+    let ending = daemon.run(&["container", "inspect", "web"]);
+    assert_eq!(
+        (ending.code, ending.stderr.as_str()),
+        (Some(1), "container not found\n")
+    );
+}
+
+#[test]
+fn rm_goes_on_after_a_failure_and_fails_in_the_end() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "DELETE /containers/one",
+            409,
+            refusal("you cannot remove a running container"),
+        )
+        .answer("DELETE /containers/two", 200, created())
+        .start();
+    assert_snapshot!(daemon.run(&["rmc", "one", "two"]), @r"
+    exit: 1
+    ----- stdout -----
+    0123456789ab
+    ----- stderr -----
+    you cannot remove a running container
+    ");
+}
+
+#[test]
+fn rm_by_force_stops_first_and_says_so_only_when_that_fails() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/one/stop", 404, refusal("container not running"))
+        .answer("DELETE /containers/one", 200, created())
+        .start();
+    assert_snapshot!(daemon.run(&["rmc", "-f", "one"]), @r"
+    exit: 0
+    ----- stdout -----
+    0123456789ab
+    ----- stderr -----
+    container not running
+    ");
+}
+
+#[test]
+fn identifiers_are_encoded_in_paths() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/a%2Fb%20c/stop", 200, created())
+        .start();
+    assert_eq!(daemon.run(&["stop", "a/b c"]).stdout, "0123456789ab\n");
+}
+
+#[test]
+fn rename_changes_nothing_but_the_name() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 201, created())
+        .start();
+    assert_eq!(
+        daemon.run(&["container", "rename", "x", "y"]).stdout,
+        "0123456789ab\n"
+    );
+    assert_snapshot!(daemon.requests(), @r#"POST /containers/x/update {"cmd":null,"env":null,"jail_param":null,"name":"y","persist":null,"restart_policy":null,"user":null}"#);
+}
+
+#[test]
+fn update_changes_what_is_given() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 201, created())
+        .start();
+    daemon.run(&[
+        "container",
+        "update",
+        "-e",
+        "A=1",
+        "--no-persist",
+        "x",
+        "sleep",
+        "-v",
+    ]);
+    assert_snapshot!(daemon.requests(), @r#"POST /containers/x/update {"cmd":["sleep","-v"],"env":["A=1"],"jail_param":null,"name":null,"persist":false,"restart_policy":null,"user":null}"#);
+}
+
+#[test]
+fn a_schema_error_of_the_daemon_is_shown() {
+    let errors = json!({"errors": [{"title": "Invalid value", "source": {"pointer": "/name"},
+        "detail": "Invalid string. Got: integer"}]});
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 422, errors)
+        .start();
+    assert_eq!(
+        daemon.run(&["container", "rename", "x", "y"]).stderr,
+        "/name: Invalid string. Got: integer\n"
+    );
+}
+
+#[test]
+fn prune_asks_and_does_nothing_unless_the_answer_is_yes() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/prune", 200, json!([ID, "111111111111"]))
+        .start();
+    assert_snapshot!(daemon.run(&["container", "prune"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    WARNING! This will remove all stopped containers.
+    Are you sure you want to continue? [y/N]: Aborted!
+    ");
+    assert_eq!(daemon.requests(), "");
+    assert_eq!(
+        daemon.run_with_input(&["container", "prune"], "y\n").stdout,
+        "0123456789ab\n111111111111\n"
+    );
+    assert_eq!(
+        daemon.run(&["container", "prune", "-f"]).stdout,
+        "0123456789ab\n111111111111\n"
+    );
+}
+
+#[test]
+fn a_port_that_cannot_be_read_is_refused() {
+    assert_snapshot!(run(&["create", "-p", "a:b:c:d", "img"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    could not decode port to publish: a:b:c:d
+    ");
+}

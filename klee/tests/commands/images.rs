@@ -1,0 +1,356 @@
+//! Images: building, creating, listing, removing.
+
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::daemon::{Daemon, Step, close, run, starting, text};
+
+const IMAGE: &str = "aaaaaaaaaaaa";
+
+#[test]
+fn a_build_shows_its_log_and_the_new_image() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(IMAGE),
+                text("Step 1/2 : FROM base"),
+                text("Step 2/2 : RUN date"),
+                text("Thu Feb 29\n"),
+                text("--> Snapshot created: @0123456789ab"),
+                close(1000, "closing", IMAGE, "image created"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["build", "-t", "a:b", "/ctx"]), @r"
+    exit: 0
+    ----- stdout -----
+    Started to build image with ID aaaaaaaaaaaa
+    Step 1/2 : FROM base
+    Step 2/2 : RUN date
+    Thu Feb 29
+    --> Snapshot created: @0123456789ab
+
+    image created
+    aaaaaaaaaaaa
+    ----- stderr -----
+    ");
+    assert_snapshot!(daemon.requests(), @r#"/images/build text {"buildargs":{},"cleanup":false,"container_config":{"cmd":[],"env":[],"image":null,"jail_param":[],"mounts":[],"name":null,"network_driver":"host","persist":false,"public_ports":[],"restart_policy":"no","user":""},"context":"/ctx","dockerfile":"Dockerfile","networks":[],"quiet":false,"tag":"a:b"}"#);
+}
+
+#[test]
+fn a_build_sends_its_options() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [starting(IMAGE), close(1000, "closing", IMAGE, "image created")],
+        )
+        .start();
+    let mut command = daemon.klee(&[
+        "build",
+        "-q",
+        "--rm",
+        "--build-arg",
+        "A=1",
+        "--build-arg",
+        "HOME",
+        "--from",
+        "img",
+        "-n",
+        "net",
+        "-f",
+        "Df",
+        "../ctx",
+    ]);
+    command
+        .env("HOME", "/home/me")
+        .current_dir("/usr/bin")
+        .output()
+        .unwrap();
+    let requests = daemon.requests();
+    for part in [
+        r#""buildargs":{"A":"1","HOME":"/home/me"}"#,
+        r#""cleanup":true"#,
+        r#""context":"/usr/ctx""#,
+        r#""dockerfile":"Df""#,
+        r#""image":"img""#,
+        r#""network_driver":"ipnet""#,
+        r#""networks":[{"container":"","ip_address":"<auto>","ip_address6":"<auto>","network":"net"}]"#,
+        r#""quiet":true"#,
+    ] {
+        assert!(requests.contains(part), "{part} in {requests}");
+    }
+}
+
+#[test]
+fn a_failed_build_names_the_snapshot_to_go_on_from() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(IMAGE),
+                text("Step 2/2 : RUN false"),
+                text("executable and container exited with exit-code 1"),
+                close(1011, "error", "@0123456789ab", "image build failed"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["image", "build", "."]), @r"
+    exit: 1
+    ----- stdout -----
+    Started to build image with ID aaaaaaaaaaaa
+    Step 2/2 : RUN false
+    executable and container exited with exit-code 1
+    ----- stderr -----
+    Failed to build image aaaaaaaaaaaa. Most recent snapshot is @0123456789ab
+    ");
+}
+
+#[test]
+fn a_dockerfile_that_cannot_be_used_is_told_with_the_reason() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(""),
+                text("could not open /ctx/Dockerfile: no such file"),
+                close(1011, "error", "", "failed to process Dockerfile"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["build", "/ctx"]), @r"
+    exit: 1
+    ----- stdout -----
+    could not open /ctx/Dockerfile: no such file
+    ----- stderr -----
+    failed to process Dockerfile
+    ");
+}
+
+#[test]
+fn invalid_build_parameters_are_told_with_the_detail() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                text("Missing field: context"),
+                close(1002, "error", "", "invalid parameters"),
+            ],
+        )
+        .start();
+    let ending = daemon.run(&["build", "/ctx"]);
+    assert_eq!(
+        (ending.code, ending.stderr.as_str()),
+        (Some(1), "Missing field: context\n")
+    );
+}
+
+#[test]
+fn a_build_whose_connection_is_lost_fails() {
+    let daemon = Daemon::rehearse()
+        .converse("/images/build", [starting(IMAGE), Step::HangUp])
+        .start();
+    let ending = daemon.run(&["build", "/ctx"]);
+    assert_eq!(
+        (ending.code, ending.stderr.as_str()),
+        (Some(1), "ERROR! Connection closed unexpectedly.\n")
+    );
+}
+
+#[test]
+fn a_build_argument_without_a_value_anywhere_is_refused() {
+    assert_snapshot!(run(&["build", "--build-arg", "X", "/ctx"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    build argument 'X' has no value: write 'X=value', or set X in the environment
+    ");
+}
+
+#[test]
+fn an_image_of_host_programs_is_created() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/create",
+            [
+                starting(""),
+                text("copied /bin/sh\n"),
+                close(1000, "closing", IMAGE, "image created"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["image", "create", "-t", "minimal", "host", "--bin", "/bin/sh", "--bin", "/bin/ls"]), @r"
+    exit: 0
+    ----- stdout -----
+    copied /bin/sh
+
+    image created
+    aaaaaaaaaaaa
+    ----- stderr -----
+    ");
+    assert_snapshot!(daemon.requests(), @r#"/images/create text {"autotag":true,"dns":true,"localtime":true,"method":"host","programs":["/bin/sh","/bin/ls"],"tag":"minimal","update":false,"url":"","zfs_dataset":""}"#);
+}
+
+#[test]
+fn a_source_goes_where_its_method_wants_it() {
+    let script =
+        || Daemon::rehearse().converse("/images/create", [close(1000, "closing", IMAGE, "image created")]);
+    let daemon = script().start();
+    daemon.run(&["image", "create", "-t", "a", "zfs-clone", "p/d"]);
+    assert_snapshot!(daemon.requests(), @r#"/images/create text {"autotag":true,"dns":true,"localtime":true,"method":"zfs-clone","tag":"a","update":false,"url":"","zfs_dataset":"p/d"}"#);
+    let daemon = script().start();
+    daemon.run(&[
+        "image",
+        "create",
+        "--no-dns",
+        "--update",
+        "fetch",
+        "file:///base.txz",
+    ]);
+    assert_snapshot!(daemon.requests(), @r#"/images/create text {"autotag":true,"dns":false,"localtime":true,"method":"fetch","tag":"","update":true,"url":"file:///base.txz","zfs_dataset":""}"#);
+}
+
+#[test]
+fn the_last_of_two_opposite_switches_counts() {
+    let script =
+        || Daemon::rehearse().converse("/images/create", [close(1000, "closing", IMAGE, "image created")]);
+    let daemon = script().start();
+    daemon.run(&[
+        "image",
+        "create",
+        "--no-dns",
+        "--dns",
+        "--update",
+        "--no-update",
+        "--no-autotag",
+        "fetch-auto",
+    ]);
+    let requests = daemon.requests();
+    assert!(requests.contains(r#""autotag":false,"dns":true"#), "{requests}");
+    assert!(requests.contains(r#""update":false"#), "{requests}");
+}
+
+#[test]
+fn a_chosen_tag_turns_automatic_tags_off() {
+    let daemon = Daemon::rehearse()
+        .converse("/images/create", [close(1000, "closing", IMAGE, "image created")])
+        .start();
+    daemon.run(&["image", "create", "-t", "mine", "-a", "fetch-auto"]);
+    assert!(
+        daemon.requests().contains(r#""autotag":false"#),
+        "{}",
+        daemon.requests()
+    );
+}
+
+#[test]
+fn a_failed_creation_is_told_with_the_reason() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/create",
+            [
+                starting(""),
+                text("no such file: /bin/nope\n"),
+                close(
+                    1011,
+                    "error",
+                    "",
+                    "image creation failed: no such file: /bin/nope",
+                ),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["image", "create", "host", "--bin", "/bin/nope"]), @r"
+    exit: 1
+    ----- stdout -----
+    no such file: /bin/nope
+
+    ----- stderr -----
+    image creation failed: no such file: /bin/nope
+    ");
+}
+
+#[test]
+fn arguments_that_do_not_fit_the_method_are_refused() {
+    for (arguments, message) in [
+        (
+            &["fetch"] as &[&str],
+            "The SOURCE argument is needed when creating images using the 'fetch' method.\n",
+        ),
+        (&["fetch", "a", "b", "c"], "too many arguments: b c\n"),
+        (&["host", "/bin/sh"], "too many arguments: /bin/sh\n"),
+        (
+            &["host"],
+            "At least one '--bin PROGRAM' is needed when creating images using the 'host' method.\n",
+        ),
+        (
+            &["fetch", "x", "--bin", "/bin/sh"],
+            "The 'fetch' method has no '--bin' option.\n",
+        ),
+        (
+            &["docker", "x"],
+            "unknown method 'docker'. Possible methods are: fetch, fetch-auto, zfs-copy, zfs-clone, host.\n",
+        ),
+    ] {
+        let ending = run(&[&["image", "create"], arguments].concat());
+        assert_eq!((ending.code, ending.stderr.as_str()), (Some(1), message));
+    }
+}
+
+#[test]
+fn ls_shows_name_and_tag() {
+    let image = |name: &str, tag: &str| {
+        json!({"cmd": [], "created": "2020-02-29T14:54:05.317207Z", "dataset": "d", "env": [], "id": IMAGE,
+            "instructions": [["FROM x", ""]], "name": name, "tag": tag, "user": "root"})
+    };
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /images/list",
+            200,
+            json!([image("FreeBSD", "13.2"), image("", "")]),
+        )
+        .start();
+    let listing = daemon.run(&["lsi"]).stdout;
+    let lines: Vec<&str> = listing.lines().collect();
+    assert!(
+        lines[0].starts_with(" ID             NAME      TAG    CREATED "),
+        "{listing}"
+    );
+    assert!(
+        lines[2].starts_with(" aaaaaaaaaaaa   FreeBSD   13.2   "),
+        "{listing}"
+    );
+    assert!(
+        lines[3].starts_with(" aaaaaaaaaaaa                    "),
+        "{listing}"
+    );
+}
+
+#[test]
+fn rm_prints_the_identifier_and_refusals_in_full() {
+    let daemon = Daemon::rehearse()
+        .answer("DELETE /images/FreeBSD:13.2", 200, json!({"id": "FreeBSD:13.2"}))
+        .answer(
+            "DELETE /images/nope",
+            404,
+            json!({"message": "Error: No such image: nope\n"}),
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["rmi", "FreeBSD:13.2", "nope"]), @r"
+    exit: 1
+    ----- stdout -----
+    FreeBSD:13.2
+    ----- stderr -----
+    Error: No such image: nope
+    ");
+}
+
+#[test]
+fn tag_and_prune_send_their_parameters() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /images/x/tag?nametag=y:z", 200, json!({"id": IMAGE}))
+        .answer("POST /images/prune?all=true", 200, json!([]))
+        .start();
+    assert_eq!(daemon.run(&["image", "tag", "x", "y:z"]).stdout, "aaaaaaaaaaaa\n");
+    assert_eq!(daemon.run(&["image", "prune", "-af"]).stdout, "\n");
+}

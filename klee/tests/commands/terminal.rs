@@ -1,0 +1,145 @@
+//! `-it` on a real pseudo terminal: raw while the process runs, as before afterwards, whatever happens.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+use serde_json::json;
+
+use crate::daemon::{Daemon, Step, close, starting};
+
+/// Both ends of a pseudo terminal of 30 lines of 100 characters.
+struct Pty {
+    keyboard: File,
+    line: File,
+}
+
+impl Pty {
+    fn open() -> Self {
+        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let path = ptsname(&keyboard, Vec::new()).unwrap();
+        let line = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path.to_str().unwrap())
+            .unwrap();
+        let pty = Self {
+            keyboard: File::from(keyboard),
+            line,
+        };
+        pty.resize(30, 100);
+        pty
+    }
+
+    fn resize(&self, rows: u16, cols: u16) {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: cols,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&self.line, size).unwrap();
+    }
+
+    fn stdio(&self) -> Stdio {
+        Stdio::from(OwnedFd::from(self.line.try_clone().unwrap()))
+    }
+
+    fn local_modes(&self) -> LocalModes {
+        tcgetattr(&self.line).unwrap().local_modes
+    }
+
+    fn is_raw(&self) -> bool {
+        !self
+            .local_modes()
+            .intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
+    }
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A daemon that waits for `frames` frames of input and then ends the process with exit code 7.
+fn daemon(frames: usize) -> Daemon {
+    let mut steps = vec![starting("")];
+    steps.extend(std::iter::repeat_n(Step::Await, frames));
+    steps.push(close(
+        1000,
+        "closing",
+        "",
+        "eeeeeeeeeeee has exited with exit-code 7",
+    ));
+    Daemon::rehearse()
+        .answer("POST /exec/create", 201, json!({"id": "eeeeeeeeeeee"}))
+        .converse("/exec/start", steps)
+        .start()
+}
+
+fn interactive_shell(daemon: &Daemon, pty: &Pty) -> Child {
+    let mut command = daemon.klee(&["exec", "-it", "web", "sh"]);
+    command
+        .stdin(pty.stdio())
+        .stdout(pty.stdio())
+        .stderr(pty.stdio())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn keys_go_to_the_process_and_the_terminal_is_restored() {
+    let (daemon, mut pty) = (daemon(1), Pty::open());
+    let before = pty.local_modes();
+    let mut klee = interactive_shell(&daemon, &pty);
+    wait_until("the terminal is raw", || pty.is_raw());
+    pty.keyboard.write_all(b"\x03").unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(7));
+    assert!(
+        daemon.requests().ends_with(r#"binary "\\x03""#),
+        "{}",
+        daemon.requests()
+    );
+    assert_eq!(pty.local_modes(), before);
+}
+
+#[test]
+fn a_signal_restores_the_terminal() {
+    let (daemon, pty) = (daemon(1), Pty::open());
+    let before = pty.local_modes();
+    let mut klee = interactive_shell(&daemon, &pty);
+    wait_until("the terminal is raw", || pty.is_raw());
+    kill_process(Pid::from_child(&klee), Signal::TERM).unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(1));
+    assert_eq!(pty.local_modes(), before);
+}
+
+#[test]
+fn the_process_learns_the_size_of_the_terminal_and_every_change() {
+    let (daemon, pty) = (daemon(1), Pty::open());
+    let mut klee = interactive_shell(&daemon, &pty);
+    wait_until("the terminal is raw", || pty.is_raw());
+    pty.resize(50, 132);
+    // The pseudo terminal is nobody's controlling terminal here, so the kernel tells nobody.
+    kill_process(Pid::from_child(&klee), Signal::WINCH).unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(7));
+    let requests = daemon.requests();
+    assert!(
+        requests.contains(r#""cols":100,"container_id":"web","env":[],"rows":30,"tty":true"#),
+        "{requests}"
+    );
+    assert!(
+        requests.ends_with(r#"text {"resize":{"rows":50,"cols":132}}"#),
+        "{requests}"
+    );
+}
