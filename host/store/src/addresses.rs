@@ -157,8 +157,9 @@ impl Read<'_> {
         }
         let end = self.row(
             "address_leases",
-            "SELECT network, next FROM address_leases WHERE network = ? AND family = ? AND address >= ? AND gap = 1 \
-             ORDER BY address LIMIT 1",
+            // Named, because the planner would take the key, which fits as well, and walk through the whole run.
+            "SELECT network, next FROM address_leases INDEXED BY address_leases_gaps \
+             WHERE network = ? AND family = ? AND address >= ? AND gap = 1 ORDER BY address LIMIT 1",
             key,
             |cells| cells.get::<Option<Vec<u8>>>("next"),
         )?;

@@ -1,0 +1,67 @@
+//! Large numbers stay fast. Limits are generous: they tell a search from a scan, not one machine from another.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use ipnet::Ipv4Net;
+use kleene_store::{Container, Endpoint, Port};
+
+use crate::fixtures::*;
+
+#[test]
+fn an_address_is_allocated_as_fast_among_sixty_thousand_leases() {
+    const LEASES: u32 = 60_000;
+    let store = furnished();
+    let base = u32::from(Ipv4Addr::new(10, 0, 0, 0));
+    let subnet: Ipv4Net = "10.0.0.0/16".parse().unwrap();
+    change(&store, |write| {
+        for number in 1..=LEASES {
+            let number64 = u64::from(number);
+            write.insert_container(&container(number64 + 1000))?;
+            let leased = Endpoint {
+                ip4: Some((base + number).into()),
+                ..endpoint(number64 + 100_000, number64 + 1000)
+            };
+            write.insert_endpoint(&leased)?;
+        }
+        Ok(())
+    })
+    .unwrap();
+
+    let rounds = 100;
+    let began = Instant::now();
+    for _ in 0..rounds {
+        let free = look(&store, |read| read.allocate4(&id(3), subnet, &[]));
+        assert_eq!(free, Some((base + LEASES + 1).into()));
+    }
+    let each = began.elapsed() / rounds;
+    assert!(each < Duration::from_millis(1), "{each:?}");
+}
+
+#[test]
+fn ten_thousand_containers_are_listed_within_a_moment() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = kleene_store::Store::open(directory.path().join("metadata.sqlite")).unwrap();
+    change(&store, |write| {
+        write.insert_image(&image(1))?;
+        for number in 0..10_000 {
+            let port = Port {
+                protocol: kleene_plan::Protocol::Tcp,
+                interfaces: Vec::new(),
+                host_ports: kleene_plan::PortRange::single(80),
+                container_ports: "80".parse().unwrap(),
+            };
+            write.insert_container(&Container {
+                ports: vec![port],
+                ..container(1000 + number)
+            })?;
+        }
+        Ok(())
+    })
+    .unwrap();
+    let began = Instant::now();
+    assert_eq!(look(&store, |read| read.containers()).len(), 10_000);
+    let elapsed = began.elapsed();
+    // Without optimisation, beside other tests.
+    assert!(elapsed < Duration::from_millis(1500), "{elapsed:?}");
+}
