@@ -37,7 +37,8 @@ pub fn listing_width() -> Option<usize> {
     columns.or_else(|| size_of(io::stdout()).map(|size| usize::from(size.cols)))
 }
 
-/// A terminal that hands over every key as it is pressed, Ctrl-C included, and echoes nothing.
+/// A terminal that hands over every key as it is pressed, Ctrl-C included, and echoes nothing. Only its output
+/// is treated as before.
 #[derive(Debug)]
 pub struct RawMode {
     before: Termios,
@@ -52,6 +53,9 @@ impl RawMode {
         let before = tcgetattr(io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
+        // Lines of a container's terminal end in a bare newline (contract of 0.1.1: ONLCR is off there), so the
+        // way back to the left margin must come from the terminal here.
+        raw.output_modes = before.output_modes;
         tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
         Ok(Self { before })
     }

@@ -4,6 +4,7 @@
 //! nothing in particular becomes asking for help, which is no error.
 
 use std::ffi::OsString;
+use std::io::Write;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
@@ -109,19 +110,19 @@ fn metavar(argument: &Arg) -> String {
     }
 }
 
-/// Shows help on standard output, or an error on standard error.
+/// Shows help on standard output, or an error on standard error. A reader that has gone missed it by choice.
 fn report(error: &clap::Error, mut command: Command) -> Exit {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            anstream::print!("{}", error.render().ansi());
+            let _ = write!(anstream::stdout(), "{}", error.render().ansi());
             Exit::SUCCESS
         }
         ErrorKind::DisplayVersion => {
-            anstream::println!("klee, version {}", env!("CARGO_PKG_VERSION"));
+            let _ = writeln!(anstream::stdout(), "klee, version {}", env!("CARGO_PKG_VERSION"));
             Exit::SUCCESS
         }
         _ => {
-            anstream::eprint!("{}", rendered(error, &mut command));
+            let _ = write!(anstream::stderr(), "{}", rendered(error, &mut command));
             Exit(2)
         }
     }

@@ -1,7 +1,7 @@
 //! `-it` on a real pseudo terminal: raw while the process runs, as before afterwards, whatever happens.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::json;
 
-use crate::daemon::{Daemon, Step, close, starting};
+use crate::daemon::{Daemon, Step, close, starting, text};
 
 /// Both ends of a pseudo terminal of 30 lines of 100 characters.
 struct Pty {
@@ -73,7 +73,7 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
 
 /// A daemon that waits for `frames` frames of input and then ends the process with exit code 7.
 fn daemon(frames: usize) -> Daemon {
-    let mut steps = vec![starting("")];
+    let mut steps = vec![starting(""), text("one\ntwo\n")];
     steps.extend(std::iter::repeat_n(Step::Await, frames));
     steps.push(close(
         1000,
@@ -142,4 +142,20 @@ fn the_process_learns_the_size_of_the_terminal_and_every_change() {
         requests.ends_with(r#"text {"resize":{"rows":50,"cols":132}}"#),
         "{requests}"
     );
+}
+
+#[test]
+fn lines_of_the_process_begin_at_the_left_margin() {
+    let (daemon, mut pty) = (daemon(1), Pty::open());
+    let mut klee = interactive_shell(&daemon, &pty);
+    wait_until("the terminal is raw", || pty.is_raw());
+    pty.keyboard.write_all(b"x").unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(7));
+    let mut screen = String::new();
+    while !screen.contains("exit-code 7") {
+        let mut piece = [0; 4096];
+        let length = pty.keyboard.read(&mut piece).unwrap();
+        screen.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    assert!(screen.contains("\r\none\r\ntwo\r\n"), "{screen:?}");
 }
