@@ -81,7 +81,12 @@ impl Conversation {
                     match frame {
                         Some(Ok(Message::Text(text))) => return Ok(Event::Data(text.into())),
                         Some(Ok(Message::Binary(bytes))) => return Ok(Event::Data(bytes)),
-                        Some(Ok(Message::Close(frame))) => return Ok(Event::Closed(closing(frame))),
+                        Some(Ok(Message::Close(frame))) => {
+                            // Sends the answer to the close frame, for which a polite daemon waits; one that has
+                            // hung up already does not need it.
+                            let _ = self.socket.flush().await;
+                            return Ok(Event::Closed(closing(frame)));
+                        }
                         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                         Some(Err(_)) | None => return Err(Failure::ConnectionLost),
                     }
