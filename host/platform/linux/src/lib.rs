@@ -1,0 +1,6 @@
+//! The Linux platform: layer store, interfaces, firewall, jails.
+
+mod failure;
+mod layers;
+
+pub use layers::LayerStore;
