@@ -57,13 +57,13 @@ impl Root {
     ///
     /// # Errors
     /// [`Error::NotAFile`] when something else has the name, [`Error::Escapes`].
-    pub fn write_file(&self, path: impl AsRef<Path>, content: &[u8], mode: u16) -> Result<()> {
+    pub fn write_file(&self, path: impl AsRef<Path>, content: &[u8], mode: u32) -> Result<()> {
         let path = path.as_ref();
         let place = self.place(path, Missing::Create)?;
         has_regular_file(&place, path)?;
         let (mut file, unfinished) = create_beside(&place).on("create", path)?;
         file.write_all(content).on("write", path)?;
-        fchmod(&file, Mode::from_raw_mode(RawMode::from(mode & 0o7777))).on("set the mode of", path)?;
+        fchmod(&file, Mode::from_raw_mode((mode & 0o7777) as RawMode)).on("set the mode of", path)?;
         renameat(&place.dir, &unfinished, &place.dir, place.name()).on("replace", path)
     }
 
@@ -86,8 +86,7 @@ impl Root {
             });
         }
         let content = fs::read(source).on("read", source)?;
-        let mode = u16::try_from(metadata.permissions().mode() & 0o777).unwrap_or(0o644);
-        self.write_file(destination, &content, mode)
+        self.write_file(destination, &content, metadata.permissions().mode() & 0o777)
     }
 
     /// Reads a regular file of at most `max` bytes.

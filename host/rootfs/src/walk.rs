@@ -10,8 +10,11 @@
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
-    os::{fd::OwnedFd, unix::ffi::OsStringExt},
-    path::{Component, Path, PathBuf},
+    os::{
+        fd::OwnedFd,
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -68,7 +71,7 @@ pub(crate) struct Walk {
 pub(crate) struct Place {
     /// The directory the name is in.
     pub dir: OwnedFd,
-    /// The name; none when the path names the root, or ends in `..`, and so names `dir` itself.
+    /// The name; none when the path names the root, or ends in `..`, `.` or a slash, and so names `dir` itself.
     pub name: Option<OsString>,
     /// The way from the root without any link, relative. For messages, and for who must mount there.
     pub path: PathBuf,
@@ -97,6 +100,7 @@ impl Place {
 
 /// One step of the way still to go.
 enum Step {
+    Stay,
     Up { by_link: bool },
     Down(OsString),
 }
@@ -114,6 +118,7 @@ pub(crate) fn walk(root: &Root, path: &Path, walk: Walk) -> Result<Place> {
     while let Some(step) = todo.pop_front() {
         let name = match step {
             Step::Down(name) => name,
+            Step::Stay => continue,
             Step::Up { by_link } => {
                 let may_stay = by_link && walk.links == Links::Chroot;
                 if !way.pop() && !may_stay {
@@ -179,13 +184,17 @@ pub(crate) fn walk(root: &Root, path: &Path, walk: Walk) -> Result<Place> {
     })
 }
 
-/// The steps of a path. `/`, `.` and doubled or trailing slashes are none.
+/// The steps of a path, written out since a trailing slash or dot says that what is before it is a directory
+/// (path_resolution(7)), which [`Path::components`] forgets.
 fn steps(path: &Path, by_link: bool) -> impl DoubleEndedIterator<Item = Step> {
-    path.components().filter_map(move |component| match component {
-        Component::Normal(name) => Some(Step::Down(name.to_owned())),
-        Component::ParentDir => Some(Step::Up { by_link }),
-        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
-    })
+    path.as_os_str()
+        .as_bytes()
+        .split(|byte| *byte == b'/')
+        .map(move |part| match part {
+            b"" | b"." => Step::Stay,
+            b".." => Step::Up { by_link },
+            name => Step::Down(OsStr::from_bytes(name).to_owned()),
+        })
 }
 
 enum Entered {

@@ -229,6 +229,41 @@ fn a_truncated_archive_is_damaged() {
 }
 
 #[test]
+fn the_global_header_of_git_archive_is_skipped() {
+    let place = Place::new();
+    let comment = b"52 comment=0123456789012345678901234567890123456789\n";
+    let tar = Tar::new()
+        .entry("pax_global_header", EntryType::XGlobalHeader, "", 0o666, comment)
+        .file("README", b"text")
+        .bytes();
+    assert_eq!(place.unpack(&tar).unwrap().entries, 1);
+    assert!(!place.path("pax_global_header").exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn file_capabilities_are_kept() {
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    // cap_net_raw=ep, as ping has it (capabilities(7), revision 2).
+    let value = [1, 0, 0, 2, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut builder = Builder::new(Vec::new());
+    builder
+        .append_pax_extensions([("SCHILY.xattr.security.capability", &value[..])])
+        .unwrap();
+    let tar = builder.into_inner().unwrap();
+    let headers = &tar[..tar.len() - 1024];
+    let place = Place::new();
+    place
+        .unpack(&[headers, &Tar::new().file("ping", b"").bytes()].concat())
+        .unwrap();
+    let mut found = [0; 20];
+    rustix::fs::getxattr(place.path("ping"), "security.capability", &mut found[..]).unwrap();
+    assert_eq!(found, value);
+}
+
+#[test]
 fn modes_and_times_are_kept() {
     let place = Place::new();
     let tar = Tar::new()

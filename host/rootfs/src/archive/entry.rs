@@ -277,7 +277,8 @@ fn read_header(entry: &mut Entry<'_, impl Read>) -> Result<Header> {
         gid: number(header.gid().map_err(damaged)?)?,
     };
     let mode = Mode::from_raw_mode((header.mode().map_err(damaged)? & 0o7777) as RawMode);
-    let modified = i64::try_from(header.mtime().map_err(damaged)?).unwrap_or(i64::MAX);
+    let modified = i64::try_from(header.mtime().map_err(damaged)?)
+        .map_err(|_| refused(&path, "its time is no valid number"))?;
     // Before POSIX, a directory was a file whose name ends in a slash.
     let kind = match header.entry_type() {
         EntryType::Regular if name.ends_with(b"/") => EntryType::Directory,
@@ -333,7 +334,8 @@ fn checked(name: &[u8], entry: &Path) -> Result<PathBuf> {
     } else if name.contains(&0) {
         "its name contains a zero byte"
     } else {
-        return Ok(PathBuf::from(OsStr::from_bytes(name)));
+        // Without a slash at the end, which would make a link of that name be followed.
+        return Ok(Path::new(OsStr::from_bytes(name)).components().collect());
     };
     Err(refused(entry, reason))
 }

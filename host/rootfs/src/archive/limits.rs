@@ -85,6 +85,13 @@ impl Control {
         self.header_bytes.set(None);
     }
 
+    /// Whether a whole block was read since a header was expected, and not just what pads the content before it.
+    pub fn saw_block(&self) -> bool {
+        self.header_bytes
+            .get()
+            .is_some_and(|left| HEADER_BYTES - left >= 512)
+    }
+
     /// The limit that ended the reading, as it completes "refused because it …".
     pub fn exceeded(&self) -> Option<String> {
         self.exceeded.borrow().clone()
@@ -133,9 +140,9 @@ impl<R: Read> Gate<R> {
 
 impl<R: Read> Read for Gate<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)? as u64;
-        self.produced += read;
-        self.check(read)?;
-        Ok(usize::try_from(read).unwrap_or(usize::MAX))
+        let read = self.inner.read(buffer)?;
+        self.produced += read as u64;
+        self.check(read as u64)?;
+        Ok(read)
     }
 }

@@ -11,10 +11,15 @@ mod entry;
 mod format;
 mod limits;
 
-use std::{cell::Cell, io::Read, rc::Rc};
+use std::{
+    cell::Cell,
+    io::{self, Read},
+    rc::Rc,
+};
 
 pub use limits::Limits;
 use limits::{Gate, Meter};
+use tar::EntryType;
 
 use crate::{
     Root,
@@ -64,6 +69,10 @@ pub fn unpack(
             });
         }
         control.expect_content();
+        if entry.header().entry_type() == EntryType::XGlobalHeader {
+            // `git archive` starts with one: it holds the commit, nothing that concerns files.
+            continue;
+        }
         unpacker
             .place(&mut entry, &mut report)
             .map_err(|error| match (error, control.exceeded()) {
@@ -73,6 +82,14 @@ pub fn unpack(
         report.entries += 1;
         progress(report.entries);
     }
+    if !control.saw_block() {
+        // Without the blocks of zeros at the end (pax(1)), nothing tells a whole archive from one cut off between two entries.
+        let source = io::Error::new(io::ErrorKind::UnexpectedEof, "its end is missing");
+        return Err(Error::Damaged {
+            entries: report.entries,
+            source,
+        });
+    }
     if report.entries == 0 {
         return Err(Error::NotAnArchive {
             found: "it has no entries",
@@ -80,8 +97,7 @@ pub fn unpack(
     }
     // What follows the last entry is padding, but the decoders check their sums at its end.
     control.expect_content();
-    std::io::copy(&mut archive.into_inner(), &mut std::io::sink())
-        .map_err(|source| failed(report.entries, source))?;
+    io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(|source| failed(report.entries, source))?;
     unpacker.finish()?;
     Ok(report)
 }
