@@ -12,6 +12,7 @@ use wasmtime::component::{Component, Instance};
 use crate::bindings::build::BuildPluginIndices;
 use crate::bindings::network::NetworkPluginIndices;
 use crate::bindings::policy::PolicyPluginIndices;
+use crate::bindings::types;
 use crate::bindings::volume::VolumePluginIndices;
 use crate::builder::Builder;
 use crate::cache::Cache;
@@ -70,13 +71,6 @@ enum AnyGuest {
     Volume(Arc<Guest<VolumePluginIndices>>),
     Build(Arc<Guest<BuildPluginIndices>>),
     Policy(Arc<Guest<PolicyPluginIndices>>),
-}
-
-/// What a plugin says of itself, whatever its world.
-struct Description {
-    name: String,
-    version: String,
-    serves: Vec<String>,
 }
 
 impl Plugins {
@@ -370,7 +364,7 @@ impl Opening {
 
 /// # Errors
 /// If a plugin's code says something else about it than its manifest.
-fn agrees(manifest: &Manifest, described: &Description) -> Result<(), String> {
+fn agrees(manifest: &Manifest, described: &types::PluginInfo) -> Result<(), String> {
     let same = described.name == manifest.name.as_str()
         && described.version == manifest.version
         && described
@@ -388,15 +382,15 @@ fn agrees(manifest: &Manifest, described: &Description) -> Result<(), String> {
     ))
 }
 
-/// Asks a world's `lifecycle.describe`; the worlds have the same function in different types.
+/// Asks a plugin who it is; the worlds have the same function in different types.
 macro_rules! describe {
     ($guest:expr) => {
         $guest.call(
             "describe",
             |world, store: &mut Store<Call>, instance: &Instance| {
                 let plugin = world.load(&mut *store, instance)?;
-                let info = plugin.kleene_plugin_lifecycle().call_describe(store)?;
-                Ok(Description {
+                let info = plugin.call_describe(store)?;
+                Ok(types::PluginInfo {
                     name: info.name,
                     version: info.version,
                     serves: info.serves,
@@ -430,7 +424,7 @@ impl AnyGuest {
         })
     }
 
-    fn describe(&self) -> Result<Description, PluginError> {
+    fn describe(&self) -> Result<types::PluginInfo, PluginError> {
         match self {
             Self::Network(guest) => describe!(guest),
             Self::Volume(guest) => describe!(guest),
