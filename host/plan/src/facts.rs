@@ -78,9 +78,6 @@ pub struct NetworkFacts {
     pub subnets: Vec<Subnet>,
     /// The interface behind which the network's traffic hides; `None`: it does not.
     pub nat: Option<InterfaceName>,
-    /// The interface of the host's default route, through which an internal network must send nothing; `None`: the
-    /// host has none. (The WIT record `network` carries it too.)
-    pub egress: Option<InterfaceName>,
     /// Whether containers may talk to each other.
     pub icc: bool,
     /// Whether nothing leaves the network.

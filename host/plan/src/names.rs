@@ -244,6 +244,12 @@ impl MacAddress {
         bytes[0] = bytes[0] & 0xfc | 0x02;
         Self(bytes)
     }
+
+    /// Its six bytes, in the order they are sent.
+    #[must_use]
+    pub fn octets(&self) -> [u8; 6] {
+        self.0
+    }
 }
 
 fn hex_value(digit: u8) -> u8 {

@@ -1,0 +1,134 @@
+//! `POST /containers/create`: a clone of an image, and a record.
+
+use std::collections::BTreeMap;
+
+use kleene_api::{ContainerConfig, MountPointConfig};
+use kleene_plan::{DatasetName, Id, ObjectName, Op, SnapshotName};
+use kleene_store::{Container, Image, Object};
+
+use crate::Engine;
+use crate::container::mounts::MountRequest;
+use crate::error::{EngineError, Result};
+use crate::image::FINAL_SNAPSHOT;
+use crate::{parse, wire};
+
+impl Engine {
+    /// Makes a container, which does not run yet.
+    ///
+    /// # Errors
+    /// In the order in which they are looked for: a mount, the name, the image, a published port; then what the
+    /// host says. Nothing is left of the container then.
+    pub fn create_container(&self, config: &ContainerConfig) -> Result<Id> {
+        for mount in &config.mounts {
+            MountRequest::parse(mount)?;
+        }
+        let name = config.name.as_deref().map(parse::container_name).transpose()?;
+        if let Some(name) = &name {
+            self.refuse_taken_name(name, None)?;
+        }
+        let (image, snapshot) = self.find_snapshot(config.image.as_deref().unwrap_or_default())?;
+        let id = Id::generate();
+        let container = self.container_record(id.clone(), name, config, &image)?;
+        self.make_container(container, &config.mounts, &snapshot)?;
+        Ok(id)
+    }
+
+    /// The record of a new container: what the request leaves open, the image says.
+    pub(crate) fn container_record(
+        &self,
+        id: Id,
+        name: Option<ObjectName>,
+        config: &ContainerConfig,
+        image: &Image,
+    ) -> Result<Container> {
+        parse::env(&config.env)?;
+        Ok(Container {
+            id,
+            name,
+            image: image.id.clone(),
+            created: kleene_store::now(),
+            cmd: if config.cmd.is_empty() {
+                image.cmd.clone()
+            } else {
+                config.cmd.clone()
+            },
+            env: parse::merge_env(&image.env, &config.env),
+            user: if config.user.is_empty() {
+                image.user.clone()
+            } else {
+                config.user.clone()
+            },
+            jail_param: config.jail_param.clone(),
+            network_driver: wire::driver_from(config.network_driver),
+            persist: config.persist,
+            restart_policy: wire::policy_from(config.restart_policy),
+            labels: BTreeMap::new(),
+            mounts: Vec::new(),
+            ports: self.parse_ports(config)?,
+            generation: 0,
+            started: None,
+            last_exit: None,
+        })
+    }
+
+    /// Clones the snapshot, prepares the mounts, and stores the record.
+    pub(crate) fn make_container(
+        &self,
+        mut container: Container,
+        mounts: &[MountPointConfig],
+        snapshot: &SnapshotName,
+    ) -> Result<()> {
+        let mounts = mounts
+            .iter()
+            .map(MountRequest::parse)
+            .collect::<Result<Vec<_>>>()?;
+        container.mounts = mounts.iter().map(MountRequest::record).collect();
+        let dataset = DatasetName::container(&container.id);
+        self.transact(
+            "create container",
+            &Object::Container(container.id.clone()),
+            |transaction| {
+                let clone = Op::CloneDataset {
+                    snapshot: snapshot.clone(),
+                    dataset: dataset.clone(),
+                };
+                transaction.apply(clone)?;
+                self.prepare_mounts(transaction, &dataset, &mounts)
+            },
+            |write, new_volumes| {
+                for volume in new_volumes {
+                    write.insert_volume(volume)?;
+                }
+                Ok(write.insert_container(&container)?)
+            },
+        )?;
+        Ok(())
+    }
+
+    /// The image and the snapshot of it that a reference means: the one named, or the image's final state.
+    pub(crate) fn find_snapshot(&self, reference: &str) -> Result<(Image, SnapshotName)> {
+        let (given, snapshot) = parse::image_reference(reference);
+        let no_such_image = || EngineError::invalid(format!("no such image '{reference}'"));
+        let image = match self.find_image(given) {
+            Err(EngineError::ImageNotFound { .. }) => return Err(no_such_image()),
+            image => image?,
+        };
+        let snapshot = DatasetName::image(&image.id).snapshot(snapshot.unwrap_or(FINAL_SNAPSHOT));
+        Ok((image, snapshot.map_err(|_| no_such_image())?))
+    }
+
+    /// Two containers cannot have one name; the constraint in the store decides, this only says it early and well.
+    pub(crate) fn refuse_taken_name(&self, name: &ObjectName, except: Option<&Id>) -> Result<()> {
+        let containers = self.store.read(|read| read.containers())?;
+        match containers
+            .into_iter()
+            .find(|container| container.name.as_ref() == Some(name))
+        {
+            Some(holder) if Some(&holder.id) != except => Err(EngineError::conflict(format!(
+                "the name '{name}' is already taken by container {}; remove or rename that one, or choose another name",
+                holder.id
+            ))),
+            _ => Ok(()),
+        }
+    }
+}

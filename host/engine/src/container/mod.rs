@@ -1,0 +1,60 @@
+//! Containers: one file per verb.
+
+mod create;
+mod mounts;
+mod ports;
+mod prune;
+mod remove;
+mod show;
+mod start;
+mod stop;
+mod update;
+
+use std::path::PathBuf;
+
+use kleene_plan::{DatasetName, Id};
+use kleene_store::{Container, Resolution};
+
+use crate::Engine;
+use crate::error::{EngineError, Result};
+
+/// Marks the container of a build, so that an interrupted build is recognised.
+pub(crate) const BUILD_LABEL: &str = "kleene.build";
+
+impl Engine {
+    /// The id of the container that a user means.
+    pub(crate) fn find_container(&self, given: &str) -> Result<Id> {
+        match self.store.read(|read| read.resolve_container(given))? {
+            Resolution::Found(id) => Ok(id),
+            Resolution::None => Err(EngineError::ContainerNotFound {
+                given: given.to_owned(),
+            }),
+            Resolution::Ambiguous => Err(EngineError::Ambiguous {
+                what: "container",
+                given: given.to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn container_by_id(&self, id: &Id) -> Result<Container> {
+        let container = self.store.read(|read| read.container(id))?;
+        container.ok_or_else(|| EngineError::ContainerNotFound {
+            given: id.to_string(),
+        })
+    }
+
+    /// Where the container's files are when its dataset is mounted.
+    pub(crate) fn container_root(&self, id: &Id) -> Result<PathBuf> {
+        Ok(self.platform.mountpoint(&DatasetName::container(id))?)
+    }
+
+    /// The supervisor's files of one process of a container.
+    pub(crate) fn exec_run_dir(&self, container: &Id, exec: &Id) -> PathBuf {
+        self.run_dir.join(container.as_str()).join(exec.as_str())
+    }
+
+    /// What the container's first processes printed.
+    pub(crate) fn log_path(&self, container: &Id) -> PathBuf {
+        self.log_dir.join(format!("{container}.log"))
+    }
+}

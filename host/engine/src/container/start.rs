@@ -1,0 +1,211 @@
+//! A container starts: its network is planned and made, its files are mounted, and only then does its first process
+//! run.
+
+use std::net::IpAddr;
+
+use kleene_plan::{
+    DatasetName, ExitStatus, Id, JailInterface, JailNetwork, JailSetting, JailSpec, Launch, LaunchMode, Op,
+    Plan, ProcessSpec,
+};
+use kleene_store::{Container, LastExit, NetworkDriver, Object};
+use kleene_supervisor::{Events, Inputs};
+
+use crate::Engine;
+use crate::container::ports;
+use crate::error::Result;
+use crate::process::{Process, Subscriber, await_start};
+
+impl Engine {
+    /// Starts a container that does not run; the caller holds its lock.
+    ///
+    /// # Errors
+    /// Whatever is in the way; everything done until then is undone.
+    pub(crate) fn start_container(
+        &self,
+        container: &Container,
+        exec: &Id,
+        process: &ProcessSpec,
+        subscriber: Option<Subscriber>,
+    ) -> Result<()> {
+        let plan = self.plan_container(container)?;
+        self.lease_ports(container)?;
+        let started = self.start_planned(container, exec, process, plan);
+        if started.is_err() {
+            self.store.write(|write| write.release_ports(&container.id))?;
+        }
+        let (events, inputs) = started?;
+        let run_dir = self.exec_run_dir(&container.id, exec);
+        self.follow(
+            Process::new(
+                exec.clone(),
+                container.id.clone(),
+                true,
+                run_dir,
+                inputs,
+                subscriber,
+            ),
+            events,
+        )
+    }
+
+    fn start_planned(
+        &self,
+        container: &Container,
+        exec: &Id,
+        process: &ProcessSpec,
+        plan: Plan,
+    ) -> Result<(Events, Inputs)> {
+        let launch = Launch {
+            jail: JailSpec {
+                id: container.id.clone(),
+                root: self.container_root(&container.id)?,
+                network: jail_network(container.network_driver, plan.jail),
+                mounts: self.jail_mounts(&container.mounts)?,
+                parameters: container.jail_param.clone(),
+            },
+            process: process.clone(),
+            mode: LaunchMode::Start,
+            log: Some(self.log_path(&container.id)),
+        };
+        let run_dir = self.exec_run_dir(&container.id, exec);
+        let object = Object::Container(container.id.clone());
+        self.transact_and_keep(
+            "start container",
+            &object,
+            |transaction| {
+                transaction.apply(Op::MountDataset(DatasetName::container(&container.id)))?;
+                for op in plan.ops {
+                    transaction.apply(op)?;
+                }
+                let connection = self.platform.launch(&run_dir, &launch)?;
+                transaction.launched(&container.id);
+                await_start(connection)
+            },
+            |write, _| {
+                write.mark_started(&container.id, exec, kleene_store::now())?;
+                Ok(())
+            },
+        )
+    }
+
+    /// What the drivers of the container's networks want for it.
+    fn plan_container(&self, container: &Container) -> Result<Plan> {
+        let mut endpoints = self
+            .store
+            .read(|read| read.endpoints_of_container(&container.id))?;
+        // Networks are visited in the order of their ids, as in 0.1.1.
+        endpoints.sort_by(|a, b| a.network.cmp(&b.network));
+        let published = ports::published(container)?;
+        let mut plan = Plan::default();
+        let mut routed = Vec::new();
+        for endpoint in endpoints {
+            let network = self.network_by_id(&endpoint.network)?;
+            let facts = self.network_facts(&network)?;
+            let mut endpoint = self.endpoint_facts(container, &network, &endpoint);
+            endpoint.ports.clone_from(&published);
+            // One default route per family: the first network that has a gateway provides it.
+            for gateway in facts.subnets.iter().filter_map(|subnet| subnet.gateway) {
+                if !routed.contains(&gateway.is_ipv4()) {
+                    routed.push(gateway.is_ipv4());
+                    endpoint.default_routes.push(gateway);
+                }
+            }
+            let part = self
+                .plugins
+                .network_driver(facts.kind.0.as_str())?
+                .plan_endpoint(&facts, &endpoint)?;
+            plan.ops.extend(part.ops);
+            plan.jail.extend(part.jail);
+        }
+        Ok(plan)
+    }
+
+    /// The first process of a container ended. With it goes the container, unless the jail lives on.
+    ///
+    /// Returns whether the container ended.
+    pub(crate) fn first_process_ended(&self, process: &Process, status: ExitStatus) -> bool {
+        self.locks.hold(&process.container, || match self.jail_lives(&process.container) {
+            Ok(true) => false,
+            Ok(false) => {
+                self.clean_up_ended(&process.container, Some(&process.exec), status);
+                true
+            }
+            Err(error) => {
+                tracing::error!(container = %process.container, %error, "cannot tell whether the jail has ended");
+                false
+            }
+        })
+    }
+
+    pub(crate) fn jail_lives(&self, container: &Id) -> Result<bool> {
+        Ok(self.platform.jails()?.iter().any(|jail| jail.id == *container))
+    }
+
+    /// Takes back what was applied for a container that has ended. What cannot be taken back is recorded and does
+    /// not keep the container from being stopped. With `exec`, only if that is the start it belongs to: a later one
+    /// must not be cleaned up after an earlier one.
+    pub(crate) fn clean_up_ended(&self, container: &Id, exec: Option<&Id>, status: ExitStatus) {
+        let cleaned = (|| -> Result<()> {
+            let record = self.container_by_id(container)?;
+            let started = record.started.as_ref().map(|running| &running.exec);
+            if exec.is_some() && started != exec {
+                return Ok(());
+            }
+            let object = Object::Container(container.clone());
+            let applied = self.store.read(|read| read.applied(&object))?;
+            let leftovers = self.take_back(applied.into_iter().rev().filter_map(|applied| applied.undo));
+            self.store.write(|write| {
+                for leftover in &leftovers {
+                    write.add_leftover(&object, &leftover.op, &leftover.reason)?;
+                }
+                write.clear_applied(&object)?;
+                write.release_ports(container)?;
+                write.mark_exited(
+                    container,
+                    record.generation,
+                    LastExit {
+                        status,
+                        finished: kleene_store::now(),
+                    },
+                )
+            })?;
+            Ok(())
+        })();
+        if let Err(error) = cleaned {
+            tracing::error!(%container, %error, "could not clean up after the container ended");
+        }
+    }
+}
+
+/// What the network drivers set for the jail, put together by the container's own driver.
+fn jail_network(driver: NetworkDriver, settings: Vec<JailSetting>) -> JailNetwork {
+    match driver {
+        NetworkDriver::Host => JailNetwork::Inherit,
+        NetworkDriver::Disabled => JailNetwork::Disabled,
+        NetworkDriver::Ipnet => {
+            let address = |setting| match setting {
+                JailSetting::Address(address) => Some(address),
+                JailSetting::Interface { .. } | JailSetting::DefaultRoute(_) => None,
+            };
+            let addresses: Vec<IpAddr> = settings.into_iter().filter_map(address).collect();
+            JailNetwork::Addresses(addresses)
+        }
+        NetworkDriver::Vnet => {
+            let mut interfaces = Vec::new();
+            let mut default_routes = Vec::new();
+            for setting in settings {
+                match setting {
+                    JailSetting::Interface { name, mac, addresses } => {
+                        interfaces.push(JailInterface { name, mac, addresses })
+                    }
+                    JailSetting::DefaultRoute(gateway) => default_routes.push(gateway),
+                    JailSetting::Address(_) => {}
+                }
+            }
+            JailNetwork::Vnet {
+                interfaces,
+                default_routes,
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Images: one file per verb.
+
+mod build;
+mod create;
+mod remove;
+mod show;
+mod tag;
+
+pub use build::{BuildError, BuildEvent};
+use kleene_plan::Id;
+use kleene_store::{Image, Resolution};
+
+use crate::Engine;
+use crate::error::{EngineError, Result};
+
+/// The snapshot that holds an image's final state.
+pub(crate) const FINAL_SNAPSHOT: &str = "image";
+
+impl Engine {
+    /// The image that a user means: an id, the beginning of one, or `name[:tag]`.
+    pub(crate) fn find_image(&self, given: &str) -> Result<Image> {
+        let not_found = || EngineError::ImageNotFound {
+            given: given.to_owned(),
+        };
+        match self.store.read(|read| read.resolve_image(given))? {
+            Resolution::Found(id) => self.image_by_id(&id),
+            Resolution::None => Err(not_found()),
+            Resolution::Ambiguous => Err(EngineError::Ambiguous {
+                what: "image",
+                given: given.to_owned(),
+            }),
+        }
+    }
+
+    pub(crate) fn image_by_id(&self, id: &Id) -> Result<Image> {
+        let image = self.store.read(|read| read.image(id))?;
+        image.ok_or_else(|| EngineError::ImageNotFound {
+            given: id.to_string(),
+        })
+    }
+}

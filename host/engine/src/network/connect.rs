@@ -1,0 +1,162 @@
+//! `POST /networks/connect` and `…/disconnect/…`.
+
+use kleene_api::EndPointConfig;
+use kleene_plan::{Id, InterfaceName, MacAddress, Op, Owner};
+use kleene_store::{Container, Endpoint, Network, NetworkDriver, Object};
+
+use super::address::{choose4, choose6};
+use crate::Engine;
+use crate::error::{EngineError, Result};
+use crate::locks::unpoisoned;
+
+impl Engine {
+    /// Connects a container to a network: it has an address there from now on, and uses it when it runs.
+    ///
+    /// # Errors
+    /// In the order of the contract; nothing is changed then.
+    pub fn connect(&self, config: &EndPointConfig) -> Result<()> {
+        let container = self.find_container(&config.container)?;
+        let network = self.find_network(&config.network)?;
+        let _one_at_a_time = unpoisoned(&self.networks);
+        self.locks.hold(&container, || {
+            let container = self.container_by_id(&container)?;
+            let network = self.network_by_id(&network)?;
+            self.connect_found(&container, &network, config)
+        })
+    }
+
+    fn connect_found(&self, container: &Container, network: &Network, config: &EndPointConfig) -> Result<()> {
+        let endpoints = self
+            .store
+            .read(|read| read.endpoints_of_container(&container.id))?;
+        if endpoints.iter().any(|endpoint| endpoint.network == network.id) {
+            return Err(EngineError::AlreadyConnected);
+        }
+        refuse_driver(container, network)?;
+        let reserved = self.reserved_addresses(network)?;
+        let id = Id::generate();
+        let driver = self.plugins.network_driver(network.kind.0.as_str())?;
+        let facts = self.network_facts(network)?;
+        self.store.write(|write| -> Result<()> {
+            let endpoint = Endpoint {
+                ip4: choose4(write, network, &config.ip_address, &reserved)?,
+                ip6: choose6(write, network, &config.ip_address6, &reserved)?,
+                host_interface: pair_side(&id, 'a')?,
+                jail_interface: pair_side(&id, 'b')?,
+                mac: MacAddress::of_endpoint(&id),
+                container: container.id.clone(),
+                network: network.id.clone(),
+                id: id.clone(),
+            };
+            write.insert_endpoint(&endpoint)?;
+            // Asked now, so that a refusal comes with the request and not with the next start.
+            driver.plan_endpoint(&facts, &self.endpoint_facts(container, network, &endpoint))?;
+            Ok(())
+        })
+    }
+
+    /// Disconnects a container from a network, also while it runs; its address is free from then on.
+    ///
+    /// # Errors
+    /// [`EngineError::ContainerNotFound`], [`EngineError::NetworkNotFound`], [`EngineError::NotConnected`], or what
+    /// the host says.
+    pub fn disconnect(&self, network: &str, container: &str) -> Result<()> {
+        let container = self.find_container(container)?;
+        let network = self.find_network(network)?;
+        let _one_at_a_time = unpoisoned(&self.networks);
+        self.locks
+            .hold(&container, || self.disconnect_found(&network, &container))
+    }
+
+    /// Disconnects a container from all its networks.
+    pub(crate) fn disconnect_all(&self, container: &Id) -> Result<()> {
+        let _one_at_a_time = unpoisoned(&self.networks);
+        self.locks.hold(container, || {
+            let endpoints = self.store.read(|read| read.endpoints_of_container(container))?;
+            endpoints
+                .iter()
+                .try_for_each(|endpoint| self.disconnect_found(&endpoint.network, container))
+        })
+    }
+
+    /// The caller holds the locks.
+    pub(crate) fn disconnect_found(&self, network: &Id, container: &Id) -> Result<()> {
+        let endpoints = self.store.read(|read| read.endpoints_of_container(container))?;
+        let endpoint = endpoints
+            .into_iter()
+            .find(|endpoint| endpoint.network == *network);
+        let endpoint = endpoint.ok_or(EngineError::NotConnected)?;
+        // What was applied for the endpoint when its container started goes now, and not once more at its end.
+        let object = Object::Container(container.clone());
+        let applied = self.store.read(|read| read.applied(&object))?;
+        let network = self.network_by_id(network)?;
+        let of_endpoint: Vec<_> = applied
+            .into_iter()
+            .filter(|applied| concerns(&applied.op, &endpoint, &network.interface))
+            .collect();
+        let undo: Vec<Op> = of_endpoint
+            .iter()
+            .rev()
+            .filter_map(|applied| applied.undo.clone())
+            .collect();
+        self.remove(
+            "disconnect",
+            &Object::Endpoint(endpoint.id.clone()),
+            &undo,
+            |write| {
+                for applied in &of_endpoint {
+                    write.remove_applied(&object, applied.seq)?;
+                }
+                write.remove_endpoint(&endpoint.id)?;
+                Ok(())
+            },
+        )
+    }
+}
+
+/// The texts of the contract, in its order.
+fn refuse_driver(container: &Container, network: &Network) -> Result<()> {
+    let refuse = |message: String| Err(EngineError::Conflict(message));
+    match container.network_driver {
+        driver @ (NetworkDriver::Disabled | NetworkDriver::Host) => refuse(format!(
+            "containers with the '{driver}' network-driver cannot connect to networks."
+        )),
+        NetworkDriver::Vnet if network.kind.0.as_str() != "bridge" => refuse(format!(
+            "containers using the 'vnet' network-driver can't connect to {} networks",
+            network.kind
+        )),
+        NetworkDriver::Vnet if container.started.is_some() => {
+            refuse("cannot connect a running vnet container to a network".to_owned())
+        }
+        NetworkDriver::Ipnet if container.started.is_some() => refuse(format!(
+            "container {} runs: stop it, connect it, and start it again",
+            container.id
+        )),
+        NetworkDriver::Vnet | NetworkDriver::Ipnet => Ok(()),
+    }
+}
+
+/// The name of one side of an endpoint's pair: `k`, the endpoint's id, and `a` (host) or `b` (jail).
+fn pair_side(endpoint: &Id, side: char) -> Result<InterfaceName> {
+    format!("k{endpoint}{side}")
+        .parse()
+        .map_err(|error| EngineError::conflict(format!("{error}")))
+}
+
+/// Whether an operation of a container's start was for this endpoint.
+fn concerns(op: &Op, endpoint: &Endpoint, interface: &InterfaceName) -> bool {
+    let owner = Owner::Endpoint(endpoint.id.clone());
+    match op {
+        Op::EnsurePair(pair) => pair.owner == owner,
+        Op::SetRules { owner: whose, .. } => *whose == owner,
+        Op::EnsureAlias {
+            interface: on,
+            address,
+        } => {
+            on == interface
+                && [endpoint.ip4.map(Into::into), endpoint.ip6.map(Into::into)]
+                    .contains(&Some(address.addr()))
+        }
+        _ => false,
+    }
+}

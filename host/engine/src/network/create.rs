@@ -1,0 +1,132 @@
+//! `POST /networks/create`.
+
+use kleene_api::{NetworkConfig, NetworkType};
+use kleene_plan::{Family, Id, InterfaceName, NetworkKind, ObjectName};
+use kleene_store::{Gateway, Network, Object};
+
+use crate::Engine;
+use crate::error::{EngineError, Result};
+use crate::locks::unpoisoned;
+use crate::parse;
+
+impl Engine {
+    /// Makes a network: its driver's plan is applied, then it exists.
+    ///
+    /// # Errors
+    /// A subnet, gateway, name or interface that is wrong or taken, in the order of the contract; what the driver or
+    /// the host says. Nothing is left of the network then.
+    pub fn create_network(&self, config: &NetworkConfig) -> Result<Id> {
+        let _one_at_a_time = unpoisoned(&self.networks);
+        let subnet = parse::subnet4("subnet", &config.subnet)?;
+        let subnet6 = parse::subnet6("subnet6", &config.subnet6)?;
+        let gateway = parse::gateway("gateway", &config.gateway, Family::Inet)?;
+        let gateway6 = parse::gateway("gateway6", &config.gateway6, Family::Inet6)?;
+        if self
+            .store
+            .read(|read| read.networks())?
+            .iter()
+            .any(|network| network.name.as_str() == config.name)
+        {
+            return Err(EngineError::conflict("network name is already taken"));
+        }
+        let name: ObjectName = config
+            .name
+            .parse()
+            .map_err(|error| EngineError::conflict(format!("{error}")))?;
+        let gateways_matter = config.kind == NetworkType::Bridge;
+        let network = Network {
+            id: Id::generate(),
+            name,
+            kind: NetworkKind(
+                config
+                    .kind
+                    .as_str()
+                    .parse()
+                    .map_err(|error| EngineError::conflict(format!("{error}")))?,
+            ),
+            interface: self.network_interface(config)?,
+            subnet,
+            subnet6,
+            gateway: if gateways_matter { gateway } else { Gateway::None },
+            gateway6: if gateways_matter { gateway6 } else { Gateway::None },
+            nat: self.nat_interface(config)?,
+            icc: config.icc,
+            internal: config.internal,
+        };
+        self.refuse_overlap(&network)?;
+        let facts = self.network_facts(&network)?;
+        let driver = self.plugins.network_driver(facts.kind.0.as_str())?;
+        driver.validate_network(&facts)?;
+        let plan = driver.plan_network(&facts)?;
+        self.transact_and_keep(
+            "create network",
+            &Object::Network(network.id.clone()),
+            |transaction| plan.ops.into_iter().try_for_each(|op| transaction.apply(op)),
+            |write, ()| Ok(write.insert_network(&network)?),
+        )?;
+        Ok(network.id)
+    }
+
+    /// The interface of a new network: the one named, or `kleene<N>` with the smallest number that is free.
+    fn network_interface(&self, config: &NetworkConfig) -> Result<InterfaceName> {
+        let on_host = self.platform.interfaces()?;
+        let exists = |name: &InterfaceName| on_host.iter().any(|interface| interface.name == *name);
+        if config.interface.is_empty() {
+            if config.kind == NetworkType::Custom {
+                return Err(EngineError::conflict(
+                    "a custom network needs the name of an existing interface",
+                ));
+            }
+            let used = self.store.read(|read| read.networks())?;
+            let free = (0..).map(|number| format!("kleene{number}")).find_map(|name| {
+                let name: InterfaceName = name.parse().ok()?;
+                (!exists(&name) && !used.iter().any(|network| network.interface == name)).then_some(name)
+            });
+            return free.ok_or_else(|| EngineError::conflict("no interface name is free: name one"));
+        }
+        let name: InterfaceName = config
+            .interface
+            .parse()
+            .map_err(|error| EngineError::conflict(format!("{error}")))?;
+        match (config.kind, exists(&name)) {
+            (NetworkType::Custom, false) => Err(EngineError::conflict(format!(
+                "there is no interface '{name}' on this host for a custom network"
+            ))),
+            (NetworkType::Custom, true) | (_, false) => Ok(name),
+            (_, true) => Err(EngineError::conflict(format!(
+                "interface {name} exists already and does not belong to this network; choose another name"
+            ))),
+        }
+    }
+
+    /// The interface behind which the network hides. A custom network on the gateway's own interface does not hide:
+    /// that would cut the host off.
+    fn nat_interface(&self, config: &NetworkConfig) -> Result<Option<InterfaceName>> {
+        let interface = match config.nat.as_str() {
+            "" => None,
+            kleene_api::HOST_GATEWAY => self.platform.egress()?,
+            name => Some(
+                name.parse()
+                    .map_err(|error| EngineError::conflict(format!("{error}")))?,
+            ),
+        };
+        Ok(interface.filter(|name| name.as_str() != config.interface))
+    }
+
+    /// Two networks with common addresses could not be routed.
+    fn refuse_overlap(&self, network: &Network) -> Result<()> {
+        let overlaps = |other: &&Network| {
+            let v4 = network.subnet.zip(other.subnet);
+            let v6 = network.subnet6.zip(other.subnet6);
+            v4.is_some_and(|(a, b)| a.contains(&b) || b.contains(&a))
+                || v6.is_some_and(|(a, b)| a.contains(&b) || b.contains(&a))
+        };
+        match self.store.read(|read| read.networks())?.iter().find(overlaps) {
+            Some(other) => Err(EngineError::conflict(format!(
+                "the subnet of network '{}' overlaps with that of network '{}'; choose another one",
+                network.name, other.name
+            ))),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What a network driver is told of a network and of an endpoint.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use kleene_plan::{EndpointFacts, NetworkFacts, Subnet};
+use kleene_store::{Container, Endpoint, Gateway, Network, NetworkDriver};
+
+use crate::Engine;
+use crate::error::Result;
+
+impl Engine {
+    pub(crate) fn network_facts(&self, network: &Network) -> Result<NetworkFacts> {
+        let subnets = [
+            network.subnet.map(|net| (IpNet::V4(net), network.gateway)),
+            network.subnet6.map(|net| (IpNet::V6(net), network.gateway6)),
+        ];
+        Ok(NetworkFacts {
+            id: network.id.clone(),
+            name: network.name.clone(),
+            kind: network.kind.clone(),
+            interface: network.interface.clone(),
+            subnets: subnets
+                .into_iter()
+                .flatten()
+                .map(|(net, gateway)| subnet(net, gateway))
+                .collect(),
+            nat: network.nat.clone(),
+            host_gateway: self.platform.egress()?,
+            icc: network.icc,
+            internal: network.internal,
+        })
+    }
+
+    /// An endpoint without what depends on its neighbours: published ports and default routes.
+    pub(crate) fn endpoint_facts(
+        &self,
+        container: &Container,
+        network: &Network,
+        endpoint: &Endpoint,
+    ) -> EndpointFacts {
+        let with_prefix = |address: IpAddr, prefix: Option<u8>| {
+            prefix
+                .and_then(|prefix| IpNet::new(address, prefix).ok())
+                .unwrap_or_else(|| IpNet::from(address))
+        };
+        let v4 = endpoint
+            .ip4
+            .map(|ip| with_prefix(ip.into(), network.subnet.map(|net| net.prefix_len())));
+        let v6 = endpoint
+            .ip6
+            .map(|ip| with_prefix(ip.into(), network.subnet6.map(|net| net.prefix_len())));
+        EndpointFacts {
+            id: endpoint.id.clone(),
+            container: container.id.clone(),
+            vnet: container.network_driver == NetworkDriver::Vnet,
+            addresses: v4.into_iter().chain(v6).collect(),
+            default_routes: Vec::new(),
+            host_interface: endpoint.host_interface.clone(),
+            jail_interface: endpoint.jail_interface.clone(),
+            mac: endpoint.mac,
+            ports: Vec::new(),
+        }
+    }
+}
+
+fn subnet(net: IpNet, gateway: Gateway) -> Subnet {
+    let (gateway, host_is_gateway) = match gateway {
+        Gateway::None => (None, false),
+        Gateway::Auto => (first_host(net), true),
+        Gateway::Address(address) => (Some(address), false),
+    };
+    Subnet {
+        net,
+        gateway,
+        host_is_gateway,
+    }
+}
+
+/// The network address and one; of a /32 or /128, that address itself.
+pub(super) fn first_host(net: IpNet) -> Option<IpAddr> {
+    net.hosts().next()
+}

@@ -1,0 +1,202 @@
+//! What happens when a daemon starts: changes that the last one left half done are taken back or finished, the host
+//! is made what the state says, and containers that run are followed again. Running containers are not disturbed.
+
+use std::time::Duration;
+
+use kleene_api::ExecConfig;
+use kleene_plan::{ExitStatus, Id};
+use kleene_store::{Container, Direction, Object, RestartPolicy, Transaction};
+
+use crate::Engine;
+use crate::container::BUILD_LABEL;
+use crate::error::{EngineError, Result};
+use crate::locks::unpoisoned;
+use crate::process::Process;
+
+/// What a container is said to have ended by when nobody saw its end.
+const UNSEEN: ExitStatus = ExitStatus::Signal(9);
+
+impl Engine {
+    /// Takes back or finishes every open transaction, and tries once more what could not be taken back before.
+    pub(crate) fn recover(&self) -> Result<()> {
+        for transaction in self.store.open_transactions()? {
+            tracing::warn!(kind = transaction.kind, object = %transaction.object, "recovering an interrupted change");
+            match transaction.direction {
+                Direction::Undo => self.undo_interrupted(transaction)?,
+                Direction::Redo => self.redo_interrupted(&transaction)?,
+            }
+        }
+        for leftover in self.store.read(|read| read.leftovers())? {
+            if self.take_back([leftover.op]).is_empty() {
+                self.store.write(|write| write.remove_leftover(leftover.id))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn undo_interrupted(&self, transaction: Transaction) -> Result<()> {
+        if let Object::Container(id) = &transaction.object {
+            // A jail whose start was not committed is nobody's.
+            let started = self
+                .store
+                .read(|read| read.container(id))?
+                .is_some_and(|container| container.started.is_some());
+            if !started && let Err(error) = self.platform.stop_jail(id, Duration::ZERO) {
+                tracing::error!(container = %id, %error, "could not end a jail whose start was interrupted");
+            }
+        }
+        let undo = transaction.steps.into_iter().rev().filter_map(|step| step.undo);
+        let remnants = self.take_back(undo);
+        Ok(self.store.write(|write| {
+            for remnant in &remnants {
+                write.add_leftover(&transaction.object, &remnant.op, &remnant.reason)?;
+            }
+            write.finish(transaction.id)
+        })?)
+    }
+
+    /// A removal is asked for once more: each of its operations is content with finding nothing to do.
+    fn redo_interrupted(&self, transaction: &Transaction) -> Result<()> {
+        self.store.write(|write| write.finish(transaction.id))?;
+        let removed = match &transaction.object {
+            Object::Container(id) => self.remove_stopped(id),
+            Object::Image(id) => self.destroy_image(id),
+            Object::Network(id) => self.remove_unused(id),
+            Object::Volume(name) => self.destroy_volume(name),
+            Object::Endpoint(id) => self.disconnect_endpoint(id),
+        };
+        match removed {
+            Err(error) if !matches!(error, EngineError::ContainerNotFound { .. }) => {
+                tracing::error!(object = %transaction.object, %error, "could not finish an interrupted removal; try it again");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes the host what the state says.
+    pub(crate) fn reconcile(&self) -> Result<()> {
+        let jails: Vec<Id> = self.platform.jails()?.into_iter().map(|jail| jail.id).collect();
+        for container in self.store.read(|read| read.containers())? {
+            match &container.started {
+                Some(running) if jails.contains(&container.id) => {
+                    self.follow_again(&container, &running.exec)?
+                }
+                Some(running) => {
+                    let status = self.recorded_status(&container.id, &running.exec);
+                    self.clean_up_ended(&container.id, None, status);
+                }
+                None => {}
+            }
+            if container.labels.contains_key(BUILD_LABEL) {
+                self.remove_interrupted_build(&container)?;
+            }
+        }
+        self.release_unused_ports()?;
+        self.apply_again()
+    }
+
+    /// Applies once more what holds for networks and running containers: the host may have been restarted, or its
+    /// firewall reloaded. No plugin is asked.
+    fn apply_again(&self) -> Result<()> {
+        let mut objects = self.store.read(|read| read.all_applied())?;
+        // Containers need the interfaces of their networks.
+        objects.sort_by_key(|(object, _)| !matches!(object, Object::Network(_)));
+        for (object, applied) in objects {
+            for op in applied.into_iter().map(|applied| applied.op) {
+                if let Err(error) = self.platform.apply(&op) {
+                    tracing::error!(%object, %op, %error, "could not be restored");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A container survived the daemon: its supervisor is asked for its line.
+    fn follow_again(&self, container: &Container, exec: &Id) -> Result<()> {
+        let run_dir = self.exec_run_dir(&container.id, exec);
+        match kleene_supervisor::attach(&run_dir) {
+            Ok(Some(connection)) => {
+                let (events, inputs) = connection.split();
+                let process = Process::new(exec.clone(), container.id.clone(), true, run_dir, inputs, None);
+                self.follow(process, events)
+            }
+            // The first process has ended and its jail lives on, as a jail with daemons does.
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::error!(container = %container.id, %error, "could not attach to a running container");
+                Ok(())
+            }
+        }
+    }
+
+    fn recorded_status(&self, container: &Id, exec: &Id) -> ExitStatus {
+        let run_dir = self.exec_run_dir(container, exec);
+        let record = kleene_supervisor::exit_record(&run_dir).ok().flatten();
+        record.map_or(UNSEEN, |record| record.status)
+    }
+
+    fn remove_interrupted_build(&self, container: &Container) -> Result<()> {
+        tracing::warn!(build = %container.id, "removing what is left of an interrupted build");
+        let removed = match self.stop_container(container.id.as_str()) {
+            Ok(_) | Err(EngineError::ContainerNotRunning) => {
+                self.remove_container(container.id.as_str()).map(|_| ())
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            tracing::error!(build = %container.id, %error, "could not remove an interrupted build");
+        }
+        Ok(())
+    }
+
+    /// Ports are held by containers that run; a start that was interrupted holds none.
+    fn release_unused_ports(&self) -> Result<()> {
+        self.store.write(|write| -> Result<()> {
+            for holder in write.port_holders()? {
+                if write
+                    .container(&holder)?
+                    .is_none_or(|container| container.started.is_none())
+                {
+                    write.release_ports(&holder)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn disconnect_endpoint(&self, endpoint: &Id) -> Result<()> {
+        let _one_at_a_time = unpoisoned(&self.networks);
+        match self.store.read(|read| read.endpoint_by_id(endpoint))? {
+            Some(endpoint) => self.disconnect_found(&endpoint.network, &endpoint.container),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts the containers that are to start with the daemon, in the order in which they were made. One that
+    /// cannot be started is logged and does not keep the others from it.
+    pub fn start_containers_at_startup(&self) {
+        let mut containers = match self.store.read(|read| read.containers()) {
+            Ok(containers) => containers,
+            Err(error) => {
+                return tracing::error!(%error, "could not read which containers start with the daemon");
+            }
+        };
+        containers.retain(|container| {
+            container.restart_policy == RestartPolicy::OnStartup && container.started.is_none()
+        });
+        containers.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        for container in containers {
+            let config = ExecConfig {
+                container_id: container.id.to_string(),
+                ..ExecConfig::default()
+            };
+            let started = self
+                .create_exec(&config)
+                .and_then(|exec| self.start_exec(exec.as_str(), true, None));
+            if let Err(error) = started {
+                tracing::error!(container = %container.id, %error, "could not start with the daemon");
+            }
+        }
+    }
+}
