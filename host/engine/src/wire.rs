@@ -1,7 +1,5 @@
 //! Records as the API shows them, and the API's words as records have them.
 
-use std::net::IpAddr;
-
 use jiff::Timestamp;
 use kleene_api as api;
 use kleene_plan::{DatasetName, Protocol};
@@ -15,18 +13,14 @@ pub(crate) fn timestamp(time: Timestamp) -> String {
     format!("{time:.6}")
 }
 
-pub(crate) fn container<'a>(
+pub(crate) fn container(
     container: &store::Container,
-    endpoints: impl Iterator<Item = &'a store::Endpoint> + Clone,
+    endpoints: &[store::Endpoint],
     platform: &dyn Platform,
 ) -> api::Container {
     // The first endpoint with an address of a family receives what is published.
-    let ip4 = endpoints
-        .clone()
-        .find_map(|endpoint| endpoint.ip4.map(IpAddr::from));
-    let ip6 = endpoints
-        .clone()
-        .find_map(|endpoint| endpoint.ip6.map(IpAddr::from));
+    let ip4 = endpoints.iter().find_map(|endpoint| endpoint.ip4);
+    let ip6 = endpoints.iter().find_map(|endpoint| endpoint.ip6);
     let port = |port: &store::Port| api::PublishedPort {
         container_port: port.container_ports.to_string(),
         host_port: port.host_ports.to_string(),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use kleene_api::{ContainerInspect, ContainerSummary};
 use kleene_plan::Id;
-use kleene_store::StoreError;
+use kleene_store::{Endpoint, StoreError};
 
 use crate::Engine;
 use crate::error::Result;
@@ -20,10 +20,11 @@ impl Engine {
         let (containers, images, endpoints) = self
             .store
             .read(|read| Ok::<_, StoreError>((read.containers()?, read.images()?, read.endpoints()?)))?;
-        let images: HashMap<_, _> = images
-            .into_iter()
-            .map(|image| (image.id.clone(), image))
-            .collect();
+        let images: HashMap<_, _> = images.into_iter().map(|image| (image.id.clone(), image)).collect();
+        let mut connected: HashMap<Id, Vec<Endpoint>> = HashMap::new();
+        for endpoint in endpoints {
+            connected.entry(endpoint.container.clone()).or_default().push(endpoint);
+        }
         let jids: HashMap<Id, i64> = self
             .platform
             .jails()?
@@ -36,9 +37,7 @@ impl Engine {
         Ok(shown
             .map(|container| {
                 let image = images.get(&container.image);
-                let endpoints = endpoints
-                    .iter()
-                    .filter(|endpoint| endpoint.container == container.id);
+                let endpoints = connected.get(&container.id).map(Vec::as_slice).unwrap_or_default();
                 ContainerSummary {
                     image_name: image.map(|image| image.name.clone()).unwrap_or_default(),
                     image_tag: image.map(|image| image.tag.clone()).unwrap_or_default(),
@@ -63,7 +62,7 @@ impl Engine {
             .read(|read| read.endpoints_of_container(&container.id))?;
         endpoints.sort_by(|a, b| a.network.cmp(&b.network));
         Ok(ContainerInspect {
-            container: wire::container(&container, endpoints.iter(), self.platform.as_ref()),
+            container: wire::container(&container, &endpoints, self.platform.as_ref()),
             container_endpoints: endpoints
                 .iter()
                 .map(|endpoint| wire::endpoint(endpoint, &container))
