@@ -13,7 +13,8 @@ pub struct ExecConfig {
     /// Width of the terminal in characters (ours; the daemon takes 80 when it is absent).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cols: Option<u16>,
-    /// Id, beginning of an id, or name of the container.
+    /// Id, beginning of an id, or name of the container. Absent: empty, which names none.
+    #[serde(default)]
     pub container_id: String,
     /// `VAR=value`, laid over the container's environment.
     #[serde(default)]

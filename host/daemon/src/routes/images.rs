@@ -1,0 +1,77 @@
+//! `/images`: contract §6; the conversations that build and create images are in [`websocket`](crate::websocket).
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+
+use super::Routes;
+use crate::answer::{Failure, identities, identity};
+use crate::app::App;
+use crate::operation::Operation;
+use crate::validation::{PruneImages, Query, TagImage};
+use crate::websocket::{Upgrade, image_build, image_create};
+
+pub(super) fn routes() -> Routes<App> {
+    Routes {
+        get: Router::new()
+            .route("/images/list", get(list))
+            .route("/images/{id}/inspect", get(inspect))
+            .route("/images/build", get(build))
+            .route("/images/create", get(create)),
+        post: Router::new()
+            .route("/images/prune", post(prune))
+            .route("/images/{id}/tag", post(tag)),
+        delete: Router::new().route("/images/{id}", delete(remove)),
+    }
+}
+
+async fn build(State(app): State<App>, upgrade: Upgrade) -> Response {
+    upgrade.converse(move |socket| image_build::converse(app, socket))
+}
+
+async fn create(State(app): State<App>, upgrade: Upgrade) -> Response {
+    upgrade.converse(move |socket| image_create::converse(app, socket))
+}
+
+async fn list(State(app): State<App>) -> Result<Response, Failure> {
+    let images = app.run(Operation::ImageList, |engine| engine.images()).await?;
+    Ok(Json(images).into_response())
+}
+
+async fn inspect(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Failure> {
+    let image = app
+        .run(Operation::ImageInspect, move |engine| engine.inspect_image(&id))
+        .await?;
+    Ok(Json(image).into_response())
+}
+
+async fn tag(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<TagImage>,
+) -> Result<Response, Failure> {
+    let id = app
+        .run(Operation::ImageTag, move |engine| {
+            engine.tag_image(&id, &query.nametag)
+        })
+        .await?;
+    Ok(identity(id).into_response())
+}
+
+/// The answer holds the identifier as it was given, not the full id.
+async fn remove(State(app): State<App>, Path(given): Path<String>) -> Result<Response, Failure> {
+    let id = given.clone();
+    app.run(Operation::ImageRemove, move |engine| engine.remove_image(&id))
+        .await?;
+    Ok(identity(given).into_response())
+}
+
+async fn prune(State(app): State<App>, Query(query): Query<PruneImages>) -> Result<Response, Failure> {
+    let ids = app
+        .run(Operation::ImagePrune, move |engine| {
+            engine.prune_images(query.all)
+        })
+        .await?;
+    Ok(identities(ids).into_response())
+}

@@ -1,0 +1,189 @@
+//! `/images/build`: builds an image from a Dockerfile. Contract §9.
+
+use axum::extract::ws::Message;
+use kleene_api::{ImageBuildConfig, WebSocketMessage};
+use kleene_engine::{BuildError, BuildEvent};
+use kleene_plan::Id;
+
+use super::chunks::{Chunks, readable};
+use super::progress::{self, End};
+use super::{CloseCode, Conversation, close_reason};
+use crate::app::App;
+
+/// Leads the conversation.
+pub async fn converse(app: App, mut client: Conversation) {
+    match client.opening::<ImageBuildConfig>().await {
+        Ok(config) => build(app, client, config).await,
+        Err(opening) => client.refuse_opening(opening).await,
+    }
+}
+
+async fn build(app: App, mut client: Conversation, config: ImageBuildConfig) {
+    let mut log = Log::new(config.quiet);
+    let end = progress::run(
+        &app,
+        &mut client,
+        move |engine, cancel, emit| engine.build_image(&config, cancel, emit),
+        |event| log.frames(event),
+    )
+    .await;
+    match end {
+        End::Done(Ok(id)) => {
+            client
+                .close(CloseCode::Normal, &WebSocketMessage::closing(id, "image created"))
+                .await;
+        }
+        End::Done(Err(error)) => fail(client, error).await,
+        End::Departed(departure) => client.end_after(departure).await,
+        End::Crashed(panic) => {
+            tracing::error!(%panic, "defect in the engine");
+            client.close_without_reason(CloseCode::Internal).await;
+        }
+    }
+}
+
+async fn fail(client: Conversation, error: BuildError) {
+    match error {
+        BuildError::Dockerfile(reason) => refuse_dockerfile(client, reason).await,
+        BuildError::Failed { kept } => {
+            let message = WebSocketMessage::error(what_is_left(kept), "image build failed");
+            client.close(CloseCode::Internal, &message).await;
+        }
+    }
+}
+
+async fn refuse_dockerfile(mut client: Conversation, reason: String) {
+    let told = async {
+        client.speaker.starting("").await?;
+        client.speaker.text(reason).await
+    };
+    let message = WebSocketMessage::error("", "failed to process Dockerfile");
+    match told.await {
+        Ok(()) => client.close(CloseCode::Internal, &message).await,
+        Err(departure) => client.end_after(departure).await,
+    }
+}
+
+/// What a failed build left behind, as the contract has it told.
+fn what_is_left(kept: Option<Option<Id>>) -> String {
+    match kept {
+        None => String::new(),
+        Some(None) => "no snapshots available".to_owned(),
+        Some(Some(snapshot)) => format!("@{snapshot}"),
+    }
+}
+
+/// A build's log as frames.
+struct Log {
+    is_quiet: bool,
+    output: Chunks,
+}
+
+impl Log {
+    fn new(is_quiet: bool) -> Self {
+        Self {
+            is_quiet,
+            output: Chunks::default(),
+        }
+    }
+
+    /// Process output is a stream of its own; what was held back of it comes before any other line.
+    fn frames(&mut self, event: BuildEvent) -> Vec<Message> {
+        let (pieces, line) = match event {
+            BuildEvent::Output(bytes) => (self.output.push(bytes), None),
+            other => (self.output.flush(), self.line(other)),
+        };
+        let pieces = if self.is_quiet { Vec::new() } else { pieces };
+        let output = pieces.iter().map(|piece| readable(piece));
+        output
+            .chain(line.map(|line| Message::Text(line.into())))
+            .collect()
+    }
+
+    fn line(&self, event: BuildEvent) -> Option<String> {
+        match event {
+            BuildEvent::Started { image } => Some(close_reason::json(&WebSocketMessage::starting(image))),
+            BuildEvent::Step { .. } if self.is_quiet => None,
+            BuildEvent::Step { index, total, line } => Some(format!("Step {index}/{total} : {line}")),
+            BuildEvent::Snapshot(snapshot) => Some(format!("--> Snapshot created: @{snapshot}")),
+            BuildEvent::ParentImage(reference) => {
+                Some(format!("Using user-supplied parent image: '{reference}'"))
+            }
+            BuildEvent::Error(text) => Some(text),
+            BuildEvent::Output(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> Id {
+        "0123456789ab".parse().unwrap()
+    }
+
+    /// The texts of the frames of these events.
+    fn texts(is_quiet: bool, events: Vec<BuildEvent>) -> Vec<String> {
+        let mut log = Log::new(is_quiet);
+        let frames = events.into_iter().flat_map(|event| log.frames(event));
+        frames
+            .map(|frame| match frame {
+                Message::Text(text) => text.to_string(),
+                other => panic!("not text: {other:?}"),
+            })
+            .collect()
+    }
+
+    fn events() -> Vec<BuildEvent> {
+        vec![
+            BuildEvent::Started { image: id() },
+            BuildEvent::ParentImage("base".into()),
+            BuildEvent::Step {
+                index: 1,
+                total: 2,
+                line: "FROM x".into(),
+            },
+            BuildEvent::Output(b"caf\xc3".to_vec()),
+            BuildEvent::Output(b"\xa9 \xff\n".to_vec()),
+            BuildEvent::Snapshot(id()),
+            BuildEvent::Error("error: no".into()),
+        ]
+    }
+
+    #[test]
+    fn each_event_is_the_line_that_the_contract_has_for_it() {
+        assert_eq!(
+            texts(false, events()),
+            [
+                r#"{"data":"0123456789ab","message":"","msg_type":"starting"}"#,
+                "Using user-supplied parent image: 'base'",
+                "Step 1/2 : FROM x",
+                "caf",
+                "é \u{fffd}\n",
+                "--> Snapshot created: @0123456789ab",
+                "error: no",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_quiet_build_tells_neither_steps_nor_output() {
+        assert_eq!(
+            texts(true, events()),
+            [
+                r#"{"data":"0123456789ab","message":"","msg_type":"starting"}"#,
+                "Using user-supplied parent image: 'base'",
+                "--> Snapshot created: @0123456789ab",
+                "error: no",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_failed_build_tells_what_it_left() {
+        assert_eq!(what_is_left(None), "");
+        assert_eq!(what_is_left(Some(None)), "no snapshots available");
+        assert_eq!(what_is_left(Some(Some(id()))), "@0123456789ab");
+    }
+}
