@@ -26,7 +26,7 @@ use crate::mount;
 use crate::parameters::Parameters;
 use crate::passwd::User;
 use crate::root::{self, Devices};
-use crate::seccomp::Filter;
+use crate::seccomp::{self, Filter};
 use crate::sys;
 use crate::terminal;
 
@@ -100,7 +100,7 @@ impl Child<'_> {
         become_user(&user)?;
         die_with_supervisor(parent)?;
         rustix::thread::set_no_new_privs(true).step(|| "forbid new privileges".to_owned())?;
-        filter.apply()?;
+        seccomp::apply(filter)?;
         Err(program.exec())
     }
 }

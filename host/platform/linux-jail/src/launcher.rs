@@ -128,7 +128,7 @@ fn give_birth(
     terminal: Option<Terminal>,
 ) -> Result<(Process, ProcessIo)> {
     let step = || format!("start a process in jail '{}'", launch.jail.id);
-    let filter = Filter::compile()?;
+    let filter = Filter::new();
     let (io, stdio, kept_open) = connect(terminal).step(step)?;
     let (reason, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).step(step)?;
     let birthplace = cgroup.birthplace()?;

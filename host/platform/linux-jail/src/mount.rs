@@ -52,13 +52,6 @@ impl Mount {
         Ok(Self(open_tree(CWD, path, flags)?))
     }
 
-    /// A second view of the same.
-    pub(crate) fn again(&self) -> io::Result<Self> {
-        let flags =
-            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
-        Ok(Self(open_tree(&self.0, "", flags)?))
-    }
-
     /// Adds attributes.
     pub(crate) fn with(self, attributes: MountAttrFlags) -> io::Result<Self> {
         sys::set_mount_attributes(&self.0, u64::from(attributes.bits()), false)?;

@@ -2,10 +2,11 @@
 //! give away or change the host. What is mounted, how, and what is covered follows runc's default.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use kleene_plan::{JailMount, JailSpec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
 
 use crate::error::{Result, Step};
@@ -74,7 +75,7 @@ pub(crate) fn enter(jail: &JailSpec, devices: Option<Devices>) -> Result<()> {
         .iter()
         .map(|mount| Ok((mount, source(mount)?)))
         .collect::<Result<Vec<_>>>()?;
-    let null = Mount::view(Path::new("/dev/null")).step(|| "open '/dev/null'".to_owned())?;
+    let null = Cover::new(Mount::view(Path::new("/dev/null")).step(|| "open '/dev/null'".to_owned())?);
     change_root(&jail.root).step(|| format!("make '{}' the root of the jail", jail.root.display()))?;
     mount_proc().step(|| "mount '/proc' in the jail".to_owned())?;
     mount_sys().step(|| "mount '/sys' in the jail".to_owned())?;
@@ -177,26 +178,50 @@ fn make_dev(devices: Devices) -> io::Result<()> {
     Ok(())
 }
 
+/// Something that is mounted over several paths. The first of them takes the mount itself and the others views of it: a
+/// mount that is dropped without having been attached makes the kernel wait for all processors.
+struct Cover {
+    mount: Option<Mount>,
+    first_path: &'static str,
+}
+
+impl Cover {
+    fn new(mount: Mount) -> Self {
+        Self {
+            mount: Some(mount),
+            first_path: "",
+        }
+    }
+
+    fn put_over(&mut self, path: &'static str, target: OwnedFd) -> io::Result<()> {
+        match self.mount.take() {
+            Some(mount) => {
+                self.first_path = path;
+                mount.attach(target)
+            }
+            None => Mount::view(Path::new(self.first_path))?.attach(target),
+        }
+    }
+}
+
 /// Covers what is to be hidden or only read, where it exists.
-fn cover(null: Mount) -> Result<()> {
-    let empty = Mount::new(
-        "tmpfs",
-        &[("mode", "755")],
-        HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY,
-    )
-    .step(|| "make an empty directory".to_owned())?;
+fn cover(mut null: Cover) -> Result<()> {
+    let mut empty = None;
     for path in MASKED {
-        let mask = || -> io::Result<()> {
+        let mut mask = || -> io::Result<()> {
             let Some(target) = existing(path)? else {
                 return Ok(());
             };
-            let is_directory =
-                rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&target)?.st_mode).is_dir();
-            if is_directory {
-                empty.again()?.attach(target)
-            } else {
-                null.again()?.attach(target)
+            if !FileType::from_raw_mode(rustix::fs::fstat(&target)?.st_mode).is_dir() {
+                return null.put_over(path, target);
             }
+            let mut cover = match empty.take() {
+                Some(cover) => cover,
+                None => Cover::new(empty_directory()?),
+            };
+            cover.put_over(path, target)?;
+            empty = Some(cover);
+            Ok(())
         };
         mask().step(|| format!("hide '{path}' in the jail"))?;
     }
@@ -212,7 +237,12 @@ fn cover(null: Mount) -> Result<()> {
     Ok(())
 }
 
-fn existing(path: &str) -> io::Result<Option<std::os::fd::OwnedFd>> {
+fn empty_directory() -> io::Result<Mount> {
+    let attributes = HARMLESS | MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    Mount::new("tmpfs", &[("mode", "755")], attributes)
+}
+
+fn existing(path: &str) -> io::Result<Option<OwnedFd>> {
     match mount::exact_target(Path::new(path)) {
         Ok(target) => Ok(Some(target)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
