@@ -86,6 +86,16 @@ pub enum EngineError {
         /// What is left behind, and why.
         leftovers: Vec<String>,
     },
+    /// Something is left of an earlier change that could not be taken back, and still cannot.
+    #[error("{object} needs repair: '{leftover}' is left to do and failed again: {reason}")]
+    NeedsRepair {
+        /// Whose it is.
+        object: String,
+        /// The operation that would take it back.
+        leftover: String,
+        /// What the host says.
+        reason: String,
+    },
     /// A plugin refused or failed.
     #[error(transparent)]
     Plugin(#[from] PluginError),

@@ -32,16 +32,9 @@ impl Transaction<'_> {
         dataset: &DatasetName,
         work: impl FnOnce(&mut Self, &Root) -> Result<T>,
     ) -> Result<T> {
-        let platform = std::sync::Arc::clone(self.platform());
-        let mount = Op::MountDataset(dataset.clone());
-        let was_mounted = !platform.would_change(&mount)?;
-        self.apply(mount)?;
-        let root = Root::open(platform.mountpoint(dataset)?)?;
-        let value = work(self, &root)?;
-        drop(root);
-        if !was_mounted {
-            self.apply(Op::UnmountDataset(dataset.clone()))?;
-        }
-        Ok(value)
+        self.during(Op::MountDataset(dataset.clone()), |transaction| {
+            let root = Root::open(transaction.platform().mountpoint(dataset)?)?;
+            work(transaction, &root)
+        })
     }
 }

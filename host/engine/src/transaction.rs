@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use kleene_plan::{Id, Op};
 use kleene_platform::Platform;
-use kleene_store::{Direction, Object, TransactionId, Write};
+use kleene_store::{Direction, Leftover, Object, StoreError, TransactionId, Write};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -20,10 +20,12 @@ use crate::error::{EngineError, Result};
 pub(crate) struct Transaction<'e> {
     engine: &'e Engine,
     id: TransactionId,
-    /// How what was applied is taken back.
-    undo: Vec<Op>,
+    /// How what was applied is taken back, with the number of its step.
+    undo: Vec<(u32, Op)>,
     steps: u32,
-    /// The jail that was started in it.
+    /// What earlier undos could not take back.
+    leftovers: Vec<Leftover>,
+    /// The jail that is started in it.
     launched: Option<Id>,
 }
 
@@ -84,12 +86,15 @@ impl Engine {
         work: impl FnOnce(&mut Transaction<'_>) -> Result<T>,
         commit: impl FnOnce(&mut Write<'_>, &T) -> Result<()>,
     ) -> Result<T> {
-        let id = self.store.begin(kind, object, Direction::Undo)?;
+        let (id, leftovers) = self.store.write(|write| -> std::result::Result<_, StoreError> {
+            Ok((write.begin(kind, object, Direction::Undo)?, write.leftovers()?))
+        })?;
         let mut transaction = Transaction {
             engine: self,
             id,
             undo: Vec::new(),
             steps: 0,
+            leftovers,
             launched: None,
         };
         let done = work(&mut transaction).and_then(|value| {
@@ -107,7 +112,8 @@ impl Engine {
     }
 
     /// Applies operations that remove things, then commits `forget`. On an error the objects in the store stay as
-    /// they were, and the removal can be tried again.
+    /// they were, and the removal can be tried again. An object goes with all that was left of it earlier, or not at
+    /// all.
     pub(crate) fn remove(
         &self,
         kind: &'static str,
@@ -115,6 +121,7 @@ impl Engine {
         ops: &[Op],
         forget: impl FnOnce(&mut Write<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.settle(object)?;
         let id = self.store.write(|write| -> Result<TransactionId> {
             let id = write.begin(kind, object, Direction::Redo)?;
             for (seq, op) in (0..).zip(ops) {
@@ -131,6 +138,32 @@ impl Engine {
             forget(write)?;
             Ok(write.finish(id)?)
         })
+    }
+
+    /// Takes back what earlier undos left of an object.
+    ///
+    /// # Errors
+    /// [`EngineError::NeedsRepair`], naming the first thing that still cannot be taken back.
+    pub(crate) fn settle(&self, object: &Object) -> Result<()> {
+        let leftovers = self.store.read(|read| read.leftovers_of(object))?;
+        if let (Object::Container(id), false) = (object, leftovers.is_empty()) {
+            // Perhaps they are in use by a jail whose start was undone and which would not end.
+            self.platform.stop_jail(id, Duration::ZERO)?;
+        }
+        leftovers
+            .iter()
+            .try_for_each(|leftover| self.settle_one(leftover))
+    }
+
+    fn settle_one(&self, leftover: &Leftover) -> Result<()> {
+        self.platform
+            .apply(&leftover.op)
+            .map_err(|error| EngineError::NeedsRepair {
+                object: leftover.object.to_string(),
+                leftover: leftover.op.to_string(),
+                reason: error.to_string(),
+            })?;
+        Ok(self.store.write(|write| write.remove_leftover(leftover.id))?)
     }
 
     /// Applies each operation, whatever happens to the others, and returns what failed.
@@ -152,19 +185,44 @@ impl Engine {
 impl Transaction<'_> {
     /// Applies one operation: its undo is in the journal before anything happens.
     pub(crate) fn apply(&mut self, op: Op) -> Result<()> {
+        self.settle_leftover_of(&op)?;
         let platform = &self.engine.platform;
         let undo = if platform.would_change(&op)? {
             op.inverse()
         } else {
             None
         };
-        self.engine
-            .store
-            .intend(self.id, self.steps, &op, undo.as_ref())?;
-        self.undo.extend(undo);
-        platform.apply(&op)?;
-        self.engine.store.done(self.id, self.steps)?;
+        let step = self.steps;
+        self.engine.store.intend(self.id, step, &op, undo.as_ref())?;
         self.steps += 1;
+        self.undo.extend(undo.map(|undo| (step, undo)));
+        platform.apply(&op)?;
+        Ok(self.engine.store.done(self.id, step)?)
+    }
+
+    /// Runs `work` while an operation holds that is taken back afterwards, unless it held before.
+    pub(crate) fn during<T>(&mut self, op: Op, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let step = self.steps;
+        self.apply(op)?;
+        let value = work(self)?;
+        if let Some(index) = self.undo.iter().position(|(of, _)| *of == step) {
+            self.engine.platform.apply(&self.undo[index].1)?;
+            self.engine.store.write(|write| write.undone(self.id, step))?;
+            self.undo.remove(index);
+        }
+        Ok(value)
+    }
+
+    /// What an earlier undo could not take back is in the way of making the same thing once more: it would be taken
+    /// for what is wanted now, and a later recovery would take that away.
+    fn settle_leftover_of(&mut self, op: &Op) -> Result<()> {
+        let Some(inverse) = op.inverse() else {
+            return Ok(());
+        };
+        while let Some(index) = self.leftovers.iter().position(|leftover| leftover.op == inverse) {
+            self.engine.settle_one(&self.leftovers[index])?;
+            self.leftovers.remove(index);
+        }
         Ok(())
     }
 
@@ -172,8 +230,8 @@ impl Transaction<'_> {
         &self.engine.platform
     }
 
-    /// From here on an undo also has to end this jail.
-    pub(crate) fn launched(&mut self, jail: &Id) {
+    /// From here on an undo also has to end this jail, whether it came into being or not.
+    pub(crate) fn launches(&mut self, jail: &Id) {
         self.launched = Some(jail.clone());
     }
 
@@ -185,7 +243,8 @@ impl Transaction<'_> {
         {
             tracing::error!(%jail, %error, "could not end a jail whose start failed");
         }
-        remnants.extend(self.engine.take_back(self.undo.into_iter().rev()));
+        let undo = self.undo.into_iter().rev().map(|(_, op)| op);
+        remnants.extend(self.engine.take_back(undo));
         let recorded = self.engine.store.write(|write| {
             for remnant in &remnants {
                 write.add_leftover(object, &remnant.op, &remnant.reason)?;

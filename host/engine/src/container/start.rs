@@ -77,9 +77,8 @@ impl Engine {
                 for op in plan.ops {
                     transaction.apply(op)?;
                 }
-                let connection = self.platform.launch(&run_dir, &launch)?;
-                transaction.launched(&container.id);
-                await_start(connection)
+                transaction.launches(&container.id);
+                await_start(self.platform.launch(&run_dir, &launch)?)
             },
             |write, _| {
                 write.mark_started(&container.id, exec, kleene_store::now())?;
