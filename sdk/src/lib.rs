@@ -96,10 +96,12 @@ mod address;
 #[doc(hidden)]
 pub mod bindings;
 mod export;
+pub mod ipnet;
 pub mod log;
 mod print;
 mod refusal;
 mod rule;
+pub mod standard_rules;
 
 pub use bindings::vocabulary::kleene::plugin::facts::{Endpoint, Network, PublishedPort, Subnet, Volume};
 pub use bindings::vocabulary::kleene::plugin::firewall::{

@@ -385,18 +385,9 @@ fn agrees(manifest: &Manifest, described: &types::PluginInfo) -> Result<(), Stri
 /// Asks a plugin who it is; the worlds have the same function in different types.
 macro_rules! describe {
     ($guest:expr) => {
-        $guest.call(
-            "describe",
-            |world, store: &mut Store<Call>, instance: &Instance| {
-                let plugin = world.load(&mut *store, instance)?;
-                let info = plugin.call_describe(store)?;
-                Ok(types::PluginInfo {
-                    name: info.name,
-                    version: info.version,
-                    serves: info.serves,
-                })
-            },
-        )
+        $guest.call("describe", |world, store: &mut Store<Call>, instance: &Instance| {
+            world.load(&mut *store, instance)?.call_describe(store)
+        })
     };
 }
 

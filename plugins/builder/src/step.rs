@@ -1,0 +1,249 @@
+//! What an instruction does in a build that stands somewhere.
+
+use std::collections::BTreeMap;
+
+use kleene_sdk::PluginError;
+use kleene_sdk::build::{
+    Action, BuildState, Command, CopyFiles, Instruction, InstructionKind, Process, Variable,
+};
+
+use crate::substitute::substitute;
+
+/// The shell of the build container.
+const SHELL: [&str; 2] = ["/bin/sh", "-c"];
+
+/// What the host shall do for `step`.
+///
+/// # Errors
+/// If variables cannot be replaced.
+pub fn expand(step: Instruction, state: &BuildState) -> Result<Vec<Action>, PluginError> {
+    let variables = effective(state);
+    let line = step.text;
+    let replaced = |text: &str| substituted(&line, text, &variables);
+    let action = match step.kind {
+        InstructionKind::From(base) => Action::UseImage(replaced(&base.image)?),
+        InstructionKind::Arg(declared) => Action::DeclareArg(argument(declared, &state.build_arguments)),
+        InstructionKind::Env(variable) => Action::SetEnv(environment(&variable, replaced)?),
+        InstructionKind::Workdir(path) => Action::SetWorkdir(joined(state, &replaced(&path)?)),
+        InstructionKind::User(user) => Action::SetUser(replaced(&user)?),
+        InstructionKind::Run(command) => Action::Run(Process {
+            argv: argv(command, state.workdir.as_deref()),
+            env: variables,
+            user: state.user.clone(),
+        }),
+        InstructionKind::Copy(copy) => Action::Copy(CopyFiles {
+            sources: copy
+                .sources
+                .iter()
+                .map(|source| replaced(source))
+                .collect::<Result<_, _>>()?,
+            destination: joined(state, &replaced(&copy.destination)?),
+        }),
+        InstructionKind::Cmd(command) => Action::SetCommand(argv(command, state.workdir.as_deref())),
+        InstructionKind::Other(other) => {
+            return Err(PluginError::not_supported(format!(
+                "unknown instruction {}",
+                other.keyword
+            )));
+        }
+    };
+    Ok(vec![action])
+}
+
+/// A text of the instruction `line` with its variables replaced.
+///
+/// # Errors
+/// If it cannot be done; the hint says why.
+pub fn substituted(line: &str, text: &str, variables: &[Variable]) -> Result<String, PluginError> {
+    let pairs = variables
+        .iter()
+        .map(|variable| (variable.name.as_str(), variable.value.as_str()));
+    substitute(text, pairs).map_err(|reason| {
+        // The spelling is the one that Kleene's clients know.
+        PluginError::invalid(format!("failed environment substition of: {line}")).hint(reason.to_string())
+    })
+}
+
+/// The variables in force, by name: what ENV set wins over what ARG declared.
+fn effective(state: &BuildState) -> Vec<Variable> {
+    let by_name: BTreeMap<_, _> = state
+        .args
+        .iter()
+        .chain(&state.env)
+        .map(|variable| (variable.name.clone(), variable.value.clone()))
+        .collect();
+    by_name
+        .into_iter()
+        .map(|(name, value)| Variable { name, value })
+        .collect()
+}
+
+/// An ARG has the value that the user gave, else its own.
+fn argument(declared: Variable, given: &[Variable]) -> Variable {
+    let given = given.iter().rfind(|argument| argument.name == declared.name);
+    given.cloned().unwrap_or(declared)
+}
+
+/// The text of ENV is replaced as a whole: `A= x` has words `A=` and `x`.
+fn environment(
+    variable: &Variable,
+    replaced: impl Fn(&str) -> Result<String, PluginError>,
+) -> Result<Variable, PluginError> {
+    let prefix = format!("{}=", variable.name);
+    let text = replaced(&format!("{prefix}{}", variable.value))?;
+    Ok(Variable {
+        name: variable.name.clone(),
+        value: text.strip_prefix(&prefix).unwrap_or(&text).to_owned(),
+    })
+}
+
+/// A path as it is seen from the working directory. A `/` at its end stays.
+fn joined(state: &BuildState, path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_owned();
+    }
+    let directory = state.workdir.as_deref().unwrap_or("/");
+    format!("{}/{path}", directory.trim_end_matches('/'))
+}
+
+/// The words of a command. What goes to the shell begins in the working directory, once there is one.
+fn argv(command: Command, workdir: Option<&str>) -> Vec<String> {
+    let mut argv = match command {
+        Command::Shell(text) => vec![SHELL[0].to_owned(), SHELL[1].to_owned(), text],
+        Command::Exec(words) => words,
+    };
+    if let (Some(directory), [shell, flag, text]) = (workdir, argv.as_mut_slice())
+        && [shell.as_str(), flag.as_str()] == SHELL
+    {
+        *text = format!("cd {} && {text}", quoted(directory));
+    }
+    argv
+}
+
+/// A path as one word for the shell, plain where it is plain.
+fn quoted(path: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+,@%".contains(&b);
+    if !path.is_empty() && path.bytes().all(plain) {
+        path.to_owned()
+    } else {
+        format!("'{}'", path.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse;
+
+    fn named(name: &str, value: &str) -> Variable {
+        Variable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+
+    fn fresh() -> BuildState {
+        BuildState {
+            args: vec![],
+            env: vec![],
+            build_arguments: vec![],
+            user: "root".to_owned(),
+            workdir: None,
+        }
+    }
+
+    /// Does what the host does: goes through a Dockerfile and keeps the state. Returns the last instruction's action.
+    fn last(dockerfile: &str, build_arguments: &[(&str, &str)]) -> Result<Action, PluginError> {
+        let mut state = fresh();
+        state.build_arguments = build_arguments
+            .iter()
+            .map(|(name, value)| named(name, value))
+            .collect();
+        let mut last = None;
+        for instruction in parse::dockerfile(dockerfile).unwrap() {
+            for action in expand(instruction, &state)? {
+                match action.clone() {
+                    Action::DeclareArg(arg) => state.args.push(arg),
+                    Action::SetEnv(variable) => state.env.push(variable),
+                    Action::SetUser(user) => state.user = user,
+                    Action::SetWorkdir(path) => state.workdir = Some(path),
+                    _ => {}
+                }
+                last = Some(action);
+            }
+        }
+        Ok(last.unwrap())
+    }
+
+    #[test]
+    fn the_contract_s_examples_of_substitution() {
+        let env = |name: &str, value: &str| Ok(Action::SetEnv(named(name, value)));
+        let greeting = "FROM b\nENV GREETING=\"good day\"";
+        assert_eq!(last(greeting, &[]), env("GREETING", "good day"));
+        assert_eq!(last("FROM b\nENV T=\"\\$5\\$x\"", &[]), env("T", "$5$x"));
+        let default = "FROM b\nARG V\nENV V=${V:-v1}";
+        assert_eq!(last(default, &[]), env("V", "v1"));
+        assert_eq!(last(default, &[("V", "v2")]), env("V", "v2"));
+        let undeclared = "FROM b\nUSER ${u:-ntpd}\nARG u";
+        let user = parse::dockerfile(undeclared).unwrap().remove(1);
+        let state = BuildState {
+            build_arguments: vec![named("u", "games")],
+            ..fresh()
+        };
+        assert_eq!(expand(user, &state), Ok(vec![Action::SetUser("ntpd".to_owned())]));
+        assert_eq!(
+            last("ARG t\nFROM ${t:-none}", &[]),
+            Ok(Action::UseImage("none".to_owned()))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_quoted_and_explained() {
+        let line = "ENV T=\"x\" # note";
+        let error = last(&format!("FROM b\n{line}"), &[]).unwrap_err();
+        assert_eq!(error.message, format!("failed environment substition of: {line}"));
+        assert_eq!(error.hint.as_deref(), Some("a \" is not closed"));
+    }
+
+    #[test]
+    fn env_wins_over_arg_in_the_environment_of_run() {
+        let run = last("FROM b\nARG A\nARG B=b\nENV A=a\nRUN echo $A", &[("A", "given")]);
+        let expected = Process {
+            argv: ["/bin/sh", "-c", "echo $A"].map(str::to_owned).to_vec(),
+            env: vec![named("A", "a"), named("B", "b")],
+            user: "root".to_owned(),
+        };
+        assert_eq!(run, Ok(Action::Run(expected)));
+    }
+
+    #[test]
+    fn declaring_again_without_a_value_resets() {
+        assert_eq!(
+            last("FROM b\nARG x=1\nARG x\nENV y=[$x]", &[]),
+            Ok(Action::SetEnv(named("y", "[]")))
+        );
+    }
+
+    #[test]
+    fn a_workdir_holds_for_shell_commands_and_copies() {
+        let words = |dockerfile: &str| match last(dockerfile, &[]).unwrap() {
+            Action::SetCommand(argv) => argv.join(" "),
+            Action::Copy(copy) => copy.destination,
+            Action::SetWorkdir(path) => path,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(words("FROM b\nWORKDIR a\nWORKDIR b"), "/a/b");
+        assert_eq!(words("FROM b\nWORKDIR a\nWORKDIR /b"), "/b");
+        assert_eq!(words("FROM b\nCMD x"), "/bin/sh -c x");
+        assert_eq!(words("FROM b\nWORKDIR /\nCMD x"), "/bin/sh -c cd / && x");
+        assert_eq!(words("FROM b\nWORKDIR /a b\nCMD x"), "/bin/sh -c cd '/a b' && x");
+        assert_eq!(
+            words("FROM b\nWORKDIR /a\nCMD [\"/bin/sh\",\"-c\",\"x\"]"),
+            "/bin/sh -c cd /a && x"
+        );
+        assert_eq!(words("FROM b\nWORKDIR /a\nCMD [\"x\"]"), "x");
+        assert_eq!(words("FROM b\nWORKDIR /a\nCOPY x y/"), "/a/y/");
+        assert_eq!(words("FROM b\nWORKDIR /a\nCOPY x /y"), "/y");
+        assert_eq!(words("FROM b\nCOPY x y"), "/y");
+    }
+}
