@@ -147,6 +147,54 @@ impl LayerStore {
             .or_failed(|| format!("see whether dataset {name} is mounted at {}", path.display()))
     }
 
+    /// Whether [`create`](Self::create) would change anything.
+    ///
+    /// # Errors
+    /// [`PlatformError::Conflict`] as `create`.
+    pub fn would_create(&self, name: &DatasetName) -> Result<bool> {
+        match self.index().get(name) {
+            Some(dataset) if dataset.origin.is_some() => Err(conflict(name)),
+            Some(_) => Ok(false),
+            None => self.check_mountpoint_is_free(name).map(|()| true),
+        }
+    }
+
+    /// Whether [`clone_snapshot`](Self::clone_snapshot) would change anything.
+    ///
+    /// # Errors
+    /// [`PlatformError::Conflict`] as `clone_snapshot`.
+    pub fn would_clone(&self, snapshot: &SnapshotName, name: &DatasetName) -> Result<bool> {
+        let index = self.index();
+        match index.get(name) {
+            Some(dataset) if index.origin(dataset).as_ref() == Some(snapshot) => Ok(false),
+            Some(_) => Err(conflict(name)),
+            None => self.check_mountpoint_is_free(name).map(|()| true),
+        }
+    }
+
+    /// Whether [`rename`](Self::rename) would change anything.
+    ///
+    /// # Errors
+    /// [`PlatformError::Conflict`] or [`PlatformError::NotFound`] as `rename`.
+    pub fn would_rename(&self, from: &DatasetName, to: &DatasetName) -> Result<bool> {
+        let index = self.index();
+        match (index.get(from), index.get(to)) {
+            (Some(_), Some(_)) => Err(conflict(to)),
+            (Some(_), None) => self.check_mountpoint_is_free(to).map(|()| true),
+            (None, Some(_)) => Ok(false),
+            (None, None) => Err(no_dataset(from)),
+        }
+    }
+
+    /// Whether [`unmount`](Self::unmount) would change anything.
+    ///
+    /// # Errors
+    /// If the kernel does not tell.
+    pub fn would_unmount(&self, name: &DatasetName) -> Result<bool> {
+        let is_layered = self.index().get(name).is_some_and(|dataset| dataset.content != Content::Plain);
+        Ok(is_layered && self.is_mountpoint(name)?)
+    }
+
     /// Every dataset.
     ///
     /// # Errors
@@ -356,13 +404,14 @@ impl LayerStore {
             .or_failed(|| format!("mount dataset {name} at {}", path.display()))
     }
 
-    /// Makes the mount point empty again. A plain dataset is never mounted and stays visible.
+    /// Makes the mount point empty again. A plain dataset is never mounted and stays visible; an absent one is a
+    /// success.
     ///
     /// # Errors
-    /// [`PlatformError::NotFound`]; [`PlatformError::Busy`] while processes or other mounts use it.
+    /// [`PlatformError::Busy`] while processes or other mounts use it.
     pub fn unmount(&self, name: &DatasetName) -> Result<()> {
         let index = self.index();
-        let dataset = index.get(name).ok_or_else(|| no_dataset(name))?;
+        let Some(dataset) = index.get(name) else { return Ok(()) };
         if dataset.content == Content::Plain || !self.is_mountpoint(name)? {
             return Ok(());
         }

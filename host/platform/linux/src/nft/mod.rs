@@ -1,0 +1,189 @@
+//! The firewall: typed rules of many owners in one nftables table, `inet kleene`. Nothing else of the host's rules is
+//! looked at or touched, and no table is there while nobody has rules or networks.
+//!
+//! **Rules are elements.** What differs between the rules of two containers is an address, a port, an interface: values,
+//! not structure. So every form of rule (which fields it looks at, how many bits of them, its verdict and its place in
+//! the order) has one set, found by one rule in a chain, and an owner's rule is an element of it. Changing an owner adds
+//! and deletes elements of hash sets. Neither that nor judging a packet depends on how many owners there are; both
+//! depend on the number of forms, which is that of the kinds of rules the plugins write: a dozen.
+//!
+//! **The order** is pf's across owners: quick rules of networks, quick rules of endpoints, other rules of endpoints,
+//! other rules of networks. A forwarded packet is judged on its way in (`in`), then on its way out (`out`); one for the
+//! host only by `in`, one from the host only by `out`. Answers to what passed are passed. What no rule blocks passes.
+//!
+//! **Changes** are single transactions. Each begins by replacing a token in the table: where somebody flushed the
+//! ruleset or put an old one in place, that fails, and everything is loaded anew. [`Firewall::would_change`] asks the
+//! kernel in the same way, without the change.
+
+mod compile;
+mod field;
+mod journal;
+mod loader;
+mod ruleset;
+mod set;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub(crate) use compile::interfaces_of_redirections;
+use compile::{Addresses, compile};
+use journal::{Entry, Journal};
+use kleene_plan::{Id, InterfaceName, Owner, Rule};
+use kleene_platform::Result;
+use loader::{Loader, Mode};
+use ruleset::{Holder, Ruleset, Token, interface_elements};
+use set::Element;
+
+use crate::failure::OrFailed;
+
+/// The firewall of a network namespace: the one of the thread that opens it.
+#[derive(Debug)]
+pub(crate) struct Firewall {
+    journal: Journal,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    loader: Loader,
+    ruleset: Ruleset,
+    /// In the kernel's table when it is the one we loaded; `None`: never loaded.
+    token: Option<Token>,
+    /// Whether this daemon has loaded the whole table: then what it knows is all there is.
+    is_certain: bool,
+}
+
+impl Firewall {
+    /// Remembers what the last daemon loaded. Nothing is changed.
+    pub(crate) fn open(directory: PathBuf, networks: &BTreeSet<InterfaceName>) -> Result<Self> {
+        let action = || format!("read the firewall's journal at {}", directory.display());
+        let (journal, token) = Journal::open(directory.clone()).or_failed(action)?;
+        let mut ruleset = Ruleset::default();
+        for name in networks {
+            let change = ruleset.plan(Holder::Interface(name.clone()), Some(interface_elements(name)))?;
+            ruleset.commit(change);
+        }
+        for (owner, entry) in journal.entries().or_failed(action)? {
+            let elements = compile(&owner, &entry.rules, &entry.addresses)?;
+            let change = ruleset.plan(Holder::Owner(owner), Some(elements))?;
+            ruleset.commit(change);
+        }
+        let state = State { loader: Loader::open(), ruleset, token, is_certain: false };
+        Ok(Self { journal, state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether setting an owner's rules, or clearing them, would change the kernel's.
+    pub(crate) fn would_change(&self, owner: &Owner, rules: Option<(&[Rule], &Addresses)>) -> Result<bool> {
+        let wanted = rules.map(|(rules, addresses)| compile(owner, rules, addresses)).transpose()?;
+        let mut state = self.state();
+        let held = state.ruleset.held_by(&Holder::Owner(owner.clone()));
+        // Clearing rules that nobody set is nothing, whatever the table holds.
+        let Some(held) = held else { return Ok(wanted.is_some()) };
+        Ok(wanted.as_ref() != Some(held) || !state.is_loaded())
+    }
+
+    /// Makes these all the rules of an owner.
+    pub(crate) fn set(&self, owner: &Owner, rules: &[Rule], addresses: Addresses) -> Result<()> {
+        let elements = compile(owner, rules, &addresses)?;
+        self.change(Holder::Owner(owner.clone()), Some(elements), || format!("load the firewall rules of {owner}"))?;
+        let entry = Entry { rules: rules.to_vec(), addresses };
+        self.journal.write(owner, &entry).or_failed(|| format!("write down the firewall rules of {owner}"))
+    }
+
+    /// Takes all rules of an owner away.
+    pub(crate) fn clear(&self, owner: &Owner) -> Result<()> {
+        self.change(Holder::Owner(owner.clone()), None, || format!("remove the firewall rules of {owner}"))?;
+        self.journal.forget(owner).or_failed(|| format!("forget the firewall rules of {owner}"))
+    }
+
+    /// Counts an interface among those of Kleene's networks.
+    pub(crate) fn add_network(&self, name: &InterfaceName) -> Result<()> {
+        self.change(Holder::Interface(name.clone()), Some(interface_elements(name)), || {
+            format!("make interface {name} known to the firewall")
+        })
+    }
+
+    /// No longer counts an interface among those of Kleene's networks.
+    pub(crate) fn remove_network(&self, name: &InterfaceName) -> Result<()> {
+        self.change(Holder::Interface(name.clone()), None, || format!("take interface {name} out of the firewall"))
+    }
+
+    fn change(
+        &self,
+        holder: Holder,
+        after: Option<BTreeSet<Element>>,
+        action: impl Fn() -> String,
+    ) -> Result<()> {
+        let mut state = self.state();
+        let held = state.ruleset.held_by(&holder);
+        if held.is_none() && after.is_none() {
+            return Ok(());
+        }
+        if held == after.as_ref() && state.is_certain && state.is_loaded() {
+            return Ok(());
+        }
+        let change = state.ruleset.plan(holder.clone(), after)?;
+        if let (true, Some(token)) = (state.is_certain, state.token) {
+            let text = state.ruleset.text_of(&change, token);
+            match state.loader.run(&text, Mode::Load) {
+                Ok(()) => {
+                    state.ruleset.commit(change);
+                    return if state.ruleset.is_empty() { self.load_all(&mut state, &action) } else { Ok(()) };
+                }
+                Err(reason) => tracing::warn!("could not {}: {reason}; everything is loaded anew", action()),
+            }
+        }
+        let before = state.ruleset.held_by(&holder).cloned();
+        state.ruleset.commit(change);
+        self.load_all(&mut state, &action).inspect_err(|_| {
+            // What the kernel refused is not kept in mind either.
+            if let Ok(back) = state.ruleset.plan(holder, before) {
+                state.ruleset.commit(back);
+            }
+        })
+    }
+
+    fn load_all(&self, state: &mut State, action: &impl Fn() -> String) -> Result<()> {
+        let token = state.token.unwrap_or_else(new_token);
+        let text = state.ruleset.text(token);
+        state.loader.run(&text, Mode::Load).or_failed(action)?;
+        state.is_certain = true;
+        if state.token.replace(token) != Some(token) {
+            self.journal.write_token(token).or_failed(|| "write down that the firewall is loaded".to_owned())?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn is_loaded(&mut self) -> bool {
+        let Some(token) = self.token else { return false };
+        self.loader.run(&token.renew(), Mode::Check).is_ok()
+    }
+}
+
+fn new_token() -> Token {
+    // Ids are random; eight of their digits are enough to tell two tables apart.
+    let id = Id::generate();
+    Token(id.as_str().bytes().take(8).fold(0, |sum, digit| sum << 4 | u32::from(digit & 0xf)))
+}
+
+/// The text that an owner's rules alone would be loaded by.
+pub(crate) fn render(owner: &Owner, rules: &[Rule], addresses: &BTreeMap<InterfaceName, Vec<IpAddr>>) -> String {
+    let mut ruleset = Ruleset::default();
+    let change = compile(owner, rules, addresses)
+        .and_then(|elements| ruleset.plan(Holder::Owner(owner.clone()), Some(elements)));
+    match change {
+        Ok(change) => {
+            ruleset.commit(change);
+            ruleset.rules_text()
+        }
+        Err(error) => format!("# {error}\n"),
+    }
+}

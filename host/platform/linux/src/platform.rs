@@ -1,0 +1,220 @@
+//! Which module does what: the platform trait, operation by operation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op, Owner, Rule};
+use kleene_platform::{
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage,
+};
+use kleene_supervisor::Connection;
+
+use crate::failure::OrFailed;
+use crate::layers::LayerStore;
+use crate::net::{self, Network};
+use crate::nft::{self, Firewall};
+use crate::render;
+
+/// Where a [`LinuxPlatform`] keeps things.
+#[derive(Debug, Clone)]
+pub struct LinuxConfig {
+    /// The directory that holds all datasets, such as `/var/lib/kleene`; on a file system that overlayfs takes as its
+    /// upper layer (ext4, xfs, btrfs, tmpfs; not overlayfs itself).
+    pub root: PathBuf,
+    /// The directory of what lasts until the next reboot, such as `/run/kleene`: a directory per jail, in it one per
+    /// process, and what the firewall was told.
+    pub run_dir: PathBuf,
+    /// The program that supervises a process, with its arguments, such as `/proc/self/exe supervise`.
+    pub supervisor: Vec<OsString>,
+}
+
+/// A Linux host.
+#[derive(Debug)]
+pub struct LinuxPlatform {
+    config: LinuxConfig,
+    layers: LayerStore,
+    network: Network,
+    firewall: Firewall,
+}
+
+impl LinuxPlatform {
+    /// Opens the layer store, and the network stack of the calling thread's network namespace. Nothing of the host is
+    /// changed but that what an earlier crash left half done is finished or removed.
+    ///
+    /// # Errors
+    /// If a directory cannot be used, another daemon uses it, or the caller is not root.
+    pub fn open(config: LinuxConfig) -> Result<Self> {
+        let layers = LayerStore::open(&config.root)?;
+        let network = Network::open()?;
+        let networks = network.networks()?.into_iter().collect();
+        let firewall = Firewall::open(config.run_dir.join("firewall"), &networks)?;
+        Ok(Self { config, layers, network, firewall })
+    }
+
+    /// The addresses on which the meaning of rules depends.
+    fn addresses_for(&self, rules: &[Rule]) -> Result<BTreeMap<InterfaceName, Vec<IpAddr>>> {
+        nft::interfaces_of_redirections(rules)
+            .into_iter()
+            .map(|name| {
+                let addresses = self.network.addresses(&name)?;
+                Ok((name, addresses))
+            })
+            .collect()
+    }
+
+    fn set_rules(&self, owner: &Owner, rules: &[Rule]) -> Result<()> {
+        self.firewall.set(owner, rules, self.addresses_for(rules)?)?;
+        let containers: BTreeSet<IpAddr> =
+            rules.iter().filter_map(|rule| if let Rule::Rdr(rule) = rule { Some(rule.to) } else { None }).collect();
+        // After the rules: they keep packets for 127.0.0.1 from coming in once a bridge would accept them.
+        self.network.open_loopback_way_to(&containers)
+    }
+
+    fn ensure_network(&self, name: &InterfaceName, owner: &Owner, ensure: impl FnOnce() -> Result<()>) -> Result<()> {
+        // A stranger's interface is refused before the firewall hears of it.
+        self.network.is_there(name, owner)?;
+        self.firewall.add_network(name)?;
+        ensure().inspect_err(|_| {
+            if self.network.is_there(name, owner).is_ok_and(|is_there| !is_there)
+                && let Err(error) = self.firewall.remove_network(name)
+            {
+                tracing::error!("after a failure: {error}");
+            }
+        })
+    }
+}
+
+fn no_quota() -> PlatformError {
+    PlatformError::NotSupported {
+        what: "a limit on the size of a dataset".to_owned(),
+        reason: "the overlayfs layer store has none; put the data on a file system of its own".to_owned(),
+    }
+}
+
+impl Platform for LinuxPlatform {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn would_change(&self, op: &Op) -> Result<bool> {
+        Ok(match op {
+            Op::CreateDataset(name) => self.layers.would_create(name)?,
+            Op::CloneDataset { snapshot, dataset } => self.layers.would_clone(snapshot, dataset)?,
+            Op::CreateSnapshot(name) => !self.layers.has_snapshot(name),
+            Op::RenameDataset { from, to } => self.layers.would_rename(from, to)?,
+            Op::DestroyDataset(name) => self.layers.has_dataset(name),
+            Op::DestroySnapshot(name) => self.layers.has_snapshot(name),
+            Op::MountDataset(name) => !self.layers.is_mounted(name)?,
+            Op::UnmountDataset(name) => self.layers.would_unmount(name)?,
+            Op::SetQuota { bytes: None, .. } => false,
+            Op::SetQuota { bytes: Some(_), .. } => return Err(no_quota()),
+            Op::EnsureBridge(bridge) => self.network.would_change_bridge(bridge)?,
+            Op::EnsureLoopback(loopback) => !self.network.is_there(&loopback.name, &loopback.owner)?,
+            Op::EnsurePair(pair) => self.network.would_change_pair(pair)?,
+            Op::RemoveInterface { name, owner } => self.network.would_remove(name, owner)?,
+            Op::EnsureAlias { interface, address } => self.network.would_add_address(interface, *address)?,
+            Op::RemoveAlias { interface, address } => self.network.would_remove_address(interface, *address)?,
+            Op::EnsureForwarding(family) => !net::forwarding_is_enabled(*family)?,
+            Op::SetRules { owner, rules } => {
+                self.firewall.would_change(owner, Some((rules, &self.addresses_for(rules)?)))?
+            }
+            Op::ClearRules(owner) => self.firewall.would_change(owner, None)?,
+        })
+    }
+
+    fn apply(&self, op: &Op) -> Result<()> {
+        match op {
+            Op::CreateDataset(name) => self.layers.create(name),
+            Op::CloneDataset { snapshot, dataset } => self.layers.clone_snapshot(snapshot, dataset),
+            Op::CreateSnapshot(name) => self.layers.snapshot(name),
+            Op::RenameDataset { from, to } => self.layers.rename(from, to),
+            Op::DestroyDataset(name) => self.layers.destroy(name),
+            Op::DestroySnapshot(name) => self.layers.destroy_snapshot(name),
+            Op::MountDataset(name) => self.layers.mount(name),
+            Op::UnmountDataset(name) => self.layers.unmount(name),
+            Op::SetQuota { bytes: None, .. } => Ok(()),
+            Op::SetQuota { bytes: Some(_), .. } => Err(no_quota()),
+            Op::EnsureBridge(bridge) => {
+                self.ensure_network(&bridge.name, &bridge.owner, || self.network.ensure_bridge(bridge))
+            }
+            Op::EnsureLoopback(loopback) => self.ensure_network(&loopback.name, &loopback.owner, || {
+                self.network.ensure_loopback(&loopback.name, &loopback.owner)
+            }),
+            Op::EnsurePair(pair) => self.network.ensure_pair(pair),
+            Op::RemoveInterface { name, owner } => {
+                self.network.remove(name, owner)?;
+                // Of halves of pairs the firewall knows nothing; of a stranger's interface neither.
+                self.firewall.remove_network(name)
+            }
+            Op::EnsureAlias { interface, address } => self.network.ensure_address(interface, *address),
+            Op::RemoveAlias { interface, address } => self.network.remove_address(interface, *address),
+            Op::EnsureForwarding(family) => net::enable_forwarding(*family),
+            Op::SetRules { owner, rules } => self.set_rules(owner, rules),
+            Op::ClearRules(owner) => self.firewall.clear(owner),
+        }
+    }
+
+    fn render(&self, op: &Op) -> String {
+        render::render(op, &self.layers, |rules| self.addresses_for(rules).unwrap_or_default())
+    }
+
+    fn full_name(&self, dataset: &DatasetName) -> String {
+        // Datasets have no name but their directory's; users see it without the leading slash, as a ZFS name.
+        format!("{}/{dataset}", self.layers.root().display()).trim_start_matches('/').to_owned()
+    }
+
+    fn mountpoint(&self, dataset: &DatasetName) -> Result<PathBuf> {
+        Ok(self.layers.mountpoint(dataset))
+    }
+
+    fn datasets(&self) -> Result<Vec<DatasetInfo>> {
+        self.layers.list()
+    }
+
+    fn dependents(&self, dataset: &DatasetName) -> Result<Vec<DatasetName>> {
+        self.layers.dependents(dataset)
+    }
+
+    fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
+        self.layers.usage(dataset)
+    }
+
+    fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {
+        self.network.interfaces()
+    }
+
+    fn gateways(&self) -> Result<Gateways> {
+        self.network.gateways()
+    }
+
+    fn listeners(&self) -> Result<Vec<Listener>> {
+        net::listeners()
+    }
+
+    fn jails(&self) -> Result<Vec<JailInfo>> {
+        let jails = kleene_linux_jail::jails(&self.config.run_dir)
+            .or_failed(|| format!("find the jails of {}", self.config.run_dir.display()))?;
+        jails
+            .into_iter()
+            .map(|(id, pid)| {
+                let jid = pid.try_into().or_failed(|| format!("take {pid} of jail {id} for a process id"))?;
+                Ok(JailInfo { id, jid })
+            })
+            .collect()
+    }
+
+    fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
+        kleene_linux_jail::check_parameters(&launch.jail.parameters).map_err(|error| {
+            PlatformError::NotSupported { what: format!("jail {}", launch.jail.id), reason: error.to_string() }
+        })?;
+        kleene_supervisor::spawn(&self.config.supervisor, run_dir, launch)
+            .or_failed(|| format!("start a supervisor for jail {}", launch.jail.id))
+    }
+
+    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
+        kleene_linux_jail::stop(&self.config.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
+    }
+}
