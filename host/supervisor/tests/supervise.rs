@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kleene_plan::{ExitStatus, JailNetwork, JailSpec, Launch, LaunchMode, ProcessSpec};
@@ -65,19 +65,9 @@ impl Run {
     }
 }
 
-/// Built along with the tests, beside them.
+/// The supervisor of these tests, whose jail is none.
 fn plain_supervisor() -> OsString {
-    let test = std::env::current_exe().unwrap();
-    let program = test
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("examples/plain_supervisor");
-    assert!(
-        program.exists(),
-        "build it first: cargo build -p kleene-supervisor --examples"
-    );
-    program.into()
+    env!("CARGO_BIN_EXE_plain_supervisor").into()
 }
 
 /// All events up to the end, with output joined.

@@ -75,7 +75,8 @@ pub(crate) fn enter(jail: &JailSpec, devices: Option<Devices>) -> Result<()> {
         .iter()
         .map(|mount| Ok((mount, source(mount)?)))
         .collect::<Result<Vec<_>>>()?;
-    let null = Cover::new(Mount::view(Path::new("/dev/null")).step(|| "open '/dev/null'".to_owned())?);
+    let null = Mount::view(Path::new("/dev/null")).and_then(Mount::read_only);
+    let null = Cover::new(null.step(|| "open '/dev/null'".to_owned())?);
     change_root(&jail.root).step(|| format!("make '{}' the root of the jail", jail.root.display()))?;
     mount_proc().step(|| "mount '/proc' in the jail".to_owned())?;
     mount_sys().step(|| "mount '/sys' in the jail".to_owned())?;
@@ -238,8 +239,7 @@ fn cover(mut null: Cover) -> Result<()> {
 }
 
 fn empty_directory() -> io::Result<Mount> {
-    let attributes = HARMLESS | MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY;
-    Mount::new("tmpfs", &[("mode", "755")], attributes)
+    Mount::new("tmpfs", &[("mode", "755")], MountAttrFlags::MOUNT_ATTR_RDONLY)
 }
 
 fn existing(path: &str) -> io::Result<Option<OwnedFd>> {

@@ -223,19 +223,9 @@ pub fn until_end(events: &mut Events) -> Outcome {
     }
 }
 
-/// Built along with the tests, beside them.
+/// The supervisor of these tests.
 pub fn supervisor() -> OsString {
-    let test = std::env::current_exe().unwrap();
-    let program = test
-        .parent()
-        .and_then(Path::parent)
-        .unwrap()
-        .join("examples/jail_supervisor");
-    assert!(
-        program.exists(),
-        "build it first: cargo build -p kleene-linux-jail --examples"
-    );
-    program.into()
+    env!("CARGO_BIN_EXE_jail_supervisor").into()
 }
 
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
