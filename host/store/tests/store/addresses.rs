@@ -160,7 +160,7 @@ fn an_endpoint_knows_its_addresses() {
     change(&store, |write| write.insert_endpoint(&full)).unwrap();
     assert_eq!(
         look(&store, |read| read.endpoints_of_container(&id(2))),
-        [full.clone()]
+        std::slice::from_ref(&full)
     );
     assert_eq!(
         look(&store, |read| read

@@ -1,0 +1,131 @@
+//! The simulated host as a platform.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kleene_plan::{DatasetName, Id, Launch, Op};
+use kleene_platform::{
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage,
+};
+use kleene_supervisor::Connection;
+
+use crate::Sim;
+use crate::fault::When;
+use crate::program::Program;
+use crate::shared::{Host, could_not_start};
+use crate::supervisor::{Lines, Supervisor};
+
+/// Processes end without delay when they are killed; this is for a machine under load.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const SIGKILL: u8 = 9;
+const SIGTERM: u8 = 15;
+
+impl Platform for Sim {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn would_change(&self, op: &Op) -> Result<bool> {
+        self.shared.look()?.would_change(op)
+    }
+
+    fn apply(&self, op: &Op) -> Result<()> {
+        self.shared.host().apply(op)
+    }
+
+    fn render(&self, op: &Op) -> String {
+        op.to_string()
+    }
+
+    fn full_name(&self, dataset: &DatasetName) -> String {
+        format!("sim/kleene/{dataset}")
+    }
+
+    fn mountpoint(&self, dataset: &DatasetName) -> Result<PathBuf> {
+        Ok(self.shared.look()?.storage.mountpoint(dataset))
+    }
+
+    fn datasets(&self) -> Result<Vec<DatasetInfo>> {
+        Ok(self.shared.look()?.storage.infos())
+    }
+
+    fn dependents(&self, dataset: &DatasetName) -> Result<Vec<DatasetName>> {
+        self.shared.look()?.storage.dependents(dataset)
+    }
+
+    fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
+        self.shared.look()?.storage.usage(dataset)
+    }
+
+    fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {
+        Ok(self.shared.look()?.network.infos())
+    }
+
+    fn gateways(&self) -> Result<Gateways> {
+        Ok(self.shared.look()?.gateways.clone())
+    }
+
+    fn listeners(&self) -> Result<Vec<Listener>> {
+        Ok(self.shared.look()?.listeners.clone())
+    }
+
+    fn jails(&self) -> Result<Vec<JailInfo>> {
+        Ok(self.shared.look()?.jails.infos())
+    }
+
+    fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
+        let action = format!(
+            "start '{}' in jail {}",
+            launch.process.argv.join(" "),
+            launch.jail.id
+        );
+        let (fault, pid) = {
+            let mut host = self.shared.look()?;
+            let fault = host.faults.on_change();
+            host.faults.strike(fault, When::Before, &action)?;
+            (fault, host.jails.next_pid())
+        };
+        let connection = self.start(run_dir, launch, pid).map_err(could_not_start)?;
+        self.shared.host().faults.strike(fault, When::After, &action)?;
+        Ok(connection)
+    }
+
+    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
+        let action = format!("stop jail {id}");
+        let fault = {
+            let mut host = self.shared.look()?;
+            let fault = host.faults.on_change();
+            host.faults.strike(fault, When::Before, &action)?;
+            host.jails.signal(id, SIGTERM);
+            fault
+        };
+        if !self.shared.wait_for_end(id, grace) {
+            self.shared.host().jails.signal(id, SIGKILL);
+            if !self.shared.wait_for_end(id, PATIENCE) {
+                return Err(PlatformError::failed(action, "its processes do not end"));
+            }
+        }
+        self.shared.host().faults.strike(fault, When::After, &action)
+    }
+}
+
+impl Sim {
+    /// What goes wrong with the process itself is told over the connection.
+    fn start(&self, run_dir: &Path, launch: &Launch, pid: u32) -> std::io::Result<Connection> {
+        let program = Program::of(&launch.process);
+        let played = program.clone().unwrap_or(Program::Stubborn);
+        let (supervisor, Lines { connection, messages }) =
+            Supervisor::new(run_dir, launch, pid, played, &self.shared)?;
+        let entered = program.and_then(|_| {
+            let mut host = self.shared.host();
+            let Host { jails, network, .. } = &mut *host;
+            jails.enter(launch, pid, messages, network)
+        });
+        match entered {
+            Ok(()) => supervisor.begin(),
+            Err(reason) => supervisor.refuse(reason),
+        }
+        Ok(connection)
+    }
+}
