@@ -2,6 +2,7 @@
 //! in 0.1.1; the processes themselves outlive the daemon.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use kleene_store::Container;
 use kleene_supervisor::{Events, Input};
 
 use crate::Engine;
+use crate::container::absent_is_fine;
 use crate::error::{EngineError, Result};
 use crate::locks::unpoisoned;
 use crate::parse;
@@ -133,14 +135,12 @@ impl Engine {
         })?;
         let (container, config) = self.execs.take_asked(&id)?;
         let started = self.locks.hold(&container, || {
-            let container = self.container_by_id(&container)?;
-            match (&container.started, start_container) {
-                (Some(_), _) => self.join_container(&container, &id, &config, subscriber),
-                (None, true) => {
-                    self.start_container(&container, &id, &process_spec(&container, &config)?, subscriber)
-                }
-                (None, false) => Err(EngineError::StartNotAllowed),
+            let container = self.present_container(&container)?;
+            if container.started.is_none() && !start_container {
+                return Err(EngineError::StartNotAllowed);
             }
+            let process = process_spec(&container, &config)?;
+            self.run_in_container(&container, &id, &process, subscriber)
         });
         if started.is_err() {
             self.execs.forget(&id);
@@ -148,12 +148,25 @@ impl Engine {
         started
     }
 
-    /// A further process in a running container.
+    /// Starts a process as the first one of a container, or as a further one if it runs. The caller holds its lock.
+    pub(crate) fn run_in_container(
+        &self,
+        container: &Container,
+        exec: &Id,
+        process: &ProcessSpec,
+        subscriber: Option<Subscriber>,
+    ) -> Result<()> {
+        match container.started {
+            Some(_) => self.join_container(container, exec, process, subscriber),
+            None => self.start_container(container, exec, process, subscriber),
+        }
+    }
+
     fn join_container(
         &self,
         container: &Container,
         exec: &Id,
-        config: &ExecConfig,
+        process: &ProcessSpec,
         subscriber: Option<Subscriber>,
     ) -> Result<()> {
         let launch = Launch {
@@ -165,12 +178,17 @@ impl Engine {
                 mounts: Vec::new(),
                 parameters: container.jail_param.clone(),
             },
-            process: process_spec(container, config)?,
+            process: process.clone(),
             mode: LaunchMode::Join,
             log: None,
         };
         let run_dir = self.exec_run_dir(&container.id, exec);
-        let (events, inputs) = await_start(self.platform.launch(&run_dir, &launch)?)?;
+        let launched = self.platform.launch(&run_dir, &launch);
+        let joined = launched.map_err(EngineError::from).and_then(await_start);
+        if joined.is_err() {
+            remove_run_dir(&run_dir);
+        }
+        let (events, inputs) = joined?;
         let process = Process::new(
             exec.clone(),
             container.id.clone(),
@@ -203,9 +221,7 @@ impl Engine {
     fn process_ended(&self, process: &Process, status: ExitStatus) {
         let container_ended = process.is_first && self.first_process_ended(process, status);
         self.execs.forget(&process.exec);
-        if let Err(error) = std::fs::remove_dir_all(&process.run_dir) {
-            tracing::warn!(path = %process.run_dir.display(), %error, "could not remove the files of an ended process");
-        }
+        remove_run_dir(&process.run_dir);
         process.end(status, container_ended);
     }
 
@@ -254,6 +270,13 @@ impl Engine {
                 "timed out while waiting for jail to stop".to_owned(),
             ))
         }
+    }
+}
+
+/// Removes the files of the supervisor of one process.
+fn remove_run_dir(path: &Path) {
+    if let Err(error) = absent_is_fine(std::fs::remove_dir_all(path)) {
+        tracing::warn!(path = %path.display(), %error, "could not remove the files of an ended process");
     }
 }
 

@@ -22,7 +22,7 @@ mod wire;
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 pub use cancel::Cancel;
 pub use error::{EngineError, Result};
@@ -56,6 +56,8 @@ pub struct Shared {
     locks: locks::Locks,
     /// Held while networks, endpoints and their addresses change: one at a time, as in 0.1.1.
     networks: Mutex<()>,
+    /// Held to write while volumes come and go, to read while a container that mounts some starts.
+    volumes: RwLock<()>,
 }
 
 impl Deref for Engine {
@@ -101,6 +103,7 @@ impl Engine {
             execs: exec::Execs::default(),
             locks: locks::Locks::default(),
             networks: Mutex::new(()),
+            volumes: RwLock::new(()),
         }));
         engine.recover()?;
         engine.reconcile()?;

@@ -2,7 +2,7 @@
 //! not. Without it, two concurrent starts would both see a stopped container (runj's oldest bug).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kleene_plan::Id;
 
@@ -28,4 +28,14 @@ impl Locks {
 /// Locks here protect no data that a panic could leave half changed: state is in the store.
 pub(crate) fn unpoisoned<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`unpoisoned`], with others that read.
+pub(crate) fn unpoisoned_read(lock: &RwLock<()>) -> RwLockReadGuard<'_, ()> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// As [`unpoisoned`], alone.
+pub(crate) fn unpoisoned_write(lock: &RwLock<()>) -> RwLockWriteGuard<'_, ()> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }

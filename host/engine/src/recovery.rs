@@ -1,16 +1,18 @@
 //! What happens when a daemon starts: changes that the last one left half done are taken back or finished, the host
 //! is made what the state says, and containers that run are followed again. Running containers are not disturbed.
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use kleene_api::ExecConfig;
-use kleene_plan::{ExitStatus, Id};
+use kleene_plan::{DatasetName, ExitStatus, Id, Op};
 use kleene_store::{Container, Direction, Object, RestartPolicy, Transaction};
 
 use crate::Engine;
 use crate::container::BUILD_LABEL;
 use crate::error::{EngineError, Result};
-use crate::locks::unpoisoned;
+use crate::locks::{unpoisoned, unpoisoned_write};
 use crate::process::Process;
 
 /// What a container is said to have ended by when nobody saw its end.
@@ -19,7 +21,16 @@ const UNSEEN: ExitStatus = ExitStatus::Signal(9);
 impl Engine {
     /// Takes back or finishes every open transaction, and tries once more what could not be taken back before.
     pub(crate) fn recover(&self) -> Result<()> {
-        for transaction in self.store.open_transactions()? {
+        self.end_stray_jails()?;
+        let mut interrupted = self.store.open_transactions()?;
+        // The latest first, and removals last: nothing that was half made is in their way then.
+        interrupted.sort_by_key(|transaction| {
+            (
+                transaction.direction == Direction::Redo,
+                std::cmp::Reverse(transaction.id),
+            )
+        });
+        for transaction in interrupted {
             tracing::warn!(kind = transaction.kind, object = %transaction.object, "recovering an interrupted change");
             match transaction.direction {
                 Direction::Undo => self.undo_interrupted(transaction)?,
@@ -34,17 +45,20 @@ impl Engine {
         Ok(())
     }
 
-    fn undo_interrupted(&self, transaction: Transaction) -> Result<()> {
-        if let Object::Container(id) = &transaction.object {
-            // A jail whose start was not committed is nobody's.
-            let started = self
-                .store
-                .read(|read| read.container(id))?
-                .is_some_and(|container| container.started.is_some());
-            if !started && let Err(error) = self.platform.stop_jail(id, Duration::ZERO) {
-                tracing::error!(container = %id, %error, "could not end a jail whose start was interrupted");
+    /// A jail whose start was never committed is nobody's, and in the way of all that is to be taken back.
+    fn end_stray_jails(&self) -> Result<()> {
+        for jail in self.platform.jails()? {
+            let container = self.store.read(|read| read.container(&jail.id))?;
+            if container.is_some_and(|container| container.started.is_none())
+                && let Err(error) = self.platform.stop_jail(&jail.id, Duration::ZERO)
+            {
+                tracing::error!(container = %jail.id, %error, "could not end a jail whose start was interrupted");
             }
         }
+        Ok(())
+    }
+
+    fn undo_interrupted(&self, transaction: Transaction) -> Result<()> {
         let undo = transaction.steps.into_iter().rev().filter_map(|step| step.undo);
         let remnants = self.take_back(undo);
         Ok(self.store.write(|write| {
@@ -62,7 +76,10 @@ impl Engine {
             Object::Container(id) => self.remove_stopped(id),
             Object::Image(id) => self.destroy_image(id),
             Object::Network(id) => self.remove_unused(id),
-            Object::Volume(name) => self.destroy_volume(name),
+            Object::Volume(name) => {
+                let _alone = unpoisoned_write(&self.volumes);
+                self.destroy_volume(name)
+            }
             Object::Endpoint(id) => self.disconnect_endpoint(id),
         };
         match removed {
@@ -82,10 +99,7 @@ impl Engine {
                 Some(running) if jails.contains(&container.id) => {
                     self.follow_again(&container, &running.exec)?
                 }
-                Some(running) => {
-                    let status = self.recorded_status(&container.id, &running.exec);
-                    self.clean_up_ended(&container.id, None, status);
-                }
+                Some(running) => self.ended_while_away(&container.id, &running.exec),
                 None => {}
             }
             if container.labels.contains_key(BUILD_LABEL) {
@@ -93,7 +107,9 @@ impl Engine {
             }
         }
         self.release_unused_ports()?;
-        self.apply_again()
+        self.mount_volumes()?;
+        self.apply_again()?;
+        self.remove_stale_files()
     }
 
     /// Applies once more what holds for networks and running containers: the host may have been restarted, or its
@@ -121,8 +137,13 @@ impl Engine {
                 let process = Process::new(exec.clone(), container.id.clone(), true, run_dir, inputs, None);
                 self.follow(process, events)
             }
-            // The first process has ended and its jail lives on, as a jail with daemons does.
-            Ok(None) => Ok(()),
+            // The first process has ended: a moment ago, or its jail lives on, as a jail with daemons does.
+            Ok(None) => {
+                if !self.jail_lives(&container.id)? {
+                    self.ended_while_away(&container.id, exec);
+                }
+                Ok(())
+            }
             Err(error) => {
                 tracing::error!(container = %container.id, %error, "could not attach to a running container");
                 Ok(())
@@ -130,7 +151,12 @@ impl Engine {
         }
     }
 
-    fn recorded_status(&self, container: &Id, exec: &Id) -> ExitStatus {
+    fn ended_while_away(&self, container: &Id, exec: &Id) {
+        let status = self.recorded_status(container, exec);
+        self.clean_up_ended(container, exec, status);
+    }
+
+    pub(crate) fn recorded_status(&self, container: &Id, exec: &Id) -> ExitStatus {
         let run_dir = self.exec_run_dir(container, exec);
         let record = kleene_supervisor::exit_record(&run_dir).ok().flatten();
         record.map_or(UNSEEN, |record| record.status)
@@ -163,6 +189,38 @@ impl Engine {
             }
             Ok(())
         })
+    }
+
+    /// Volumes are always mounted; a restart of the host may have ended that.
+    fn mount_volumes(&self) -> Result<()> {
+        for volume in self.store.read(|read| read.volumes())? {
+            let mount = Op::MountDataset(DatasetName::volume(&volume.name));
+            if let Err(error) = self.platform.apply(&mount) {
+                tracing::error!(volume = %volume.name, %error, "could not be mounted");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the supervisors' files of containers that do not run, and logs of containers that are gone.
+    fn remove_stale_files(&self) -> Result<()> {
+        let containers: HashMap<Id, bool> = self
+            .store
+            .read(|read| read.containers())?
+            .into_iter()
+            .map(|container| (container.id, container.started.is_some()))
+            .collect();
+        for id in ids_in(&self.run_dir, "") {
+            if !containers.get(&id).is_some_and(|runs| *runs) {
+                self.remove_run_dir(&id);
+            }
+        }
+        for id in ids_in(&self.log_dir, ".log") {
+            if !containers.contains_key(&id) {
+                self.remove_files_of(&id);
+            }
+        }
+        Ok(())
     }
 
     fn disconnect_endpoint(&self, endpoint: &Id) -> Result<()> {
@@ -199,4 +257,26 @@ impl Engine {
             }
         }
     }
+}
+
+/// The ids after which entries of a directory are named.
+fn ids_in(directory: &Path, suffix: &str) -> Vec<Id> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(path = %directory.display(), %error, "could not look for files that nobody needs");
+            return Vec::new();
+        }
+    };
+    entries
+        .filter_map(|entry| {
+            entry
+                .ok()?
+                .file_name()
+                .to_str()?
+                .strip_suffix(suffix)?
+                .parse()
+                .ok()
+        })
+        .collect()
 }

@@ -2,10 +2,11 @@
 
 use kleene_api::{VolumeConfig, VolumeInspect};
 use kleene_plan::{DatasetName, ObjectName, Op, VolumeFacts};
-use kleene_store::{Object, Volume};
+use kleene_store::{MountKind, Object, Volume};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
+use crate::locks::unpoisoned_write;
 use crate::transaction::Transaction;
 use crate::wire;
 
@@ -22,6 +23,7 @@ impl Engine {
             .name
             .parse()
             .map_err(|error| EngineError::invalid(format!("cannot create volume: {error}")))?;
+        let _alone = unpoisoned_write(&self.volumes);
         if self.store.read(|read| read.volume(&name))?.is_none() {
             self.transact(
                 "create volume",
@@ -33,7 +35,7 @@ impl Engine {
         Ok(name.to_string())
     }
 
-    /// Applies the driver's plan for a new volume.
+    /// Applies the driver's plan for a new volume, which is mounted from then on. The caller holds the lock.
     pub(crate) fn plan_volume(&self, transaction: &mut Transaction<'_>, name: &ObjectName) -> Result<Volume> {
         let driver: ObjectName = DEFAULT_DRIVER
             .parse()
@@ -44,6 +46,7 @@ impl Engine {
         };
         let plan = self.plugins.volume_driver(driver.as_str())?.plan_volume(&facts)?;
         plan.ops.into_iter().try_for_each(|op| transaction.apply(op))?;
+        transaction.apply(Op::MountDataset(facts.dataset))?;
         Ok(Volume {
             name: name.clone(),
             created: kleene_store::now(),
@@ -85,6 +88,7 @@ impl Engine {
     /// [`EngineError::VolumeNotFound`], [`EngineError::Conflict`] naming the containers, or what the host says: then
     /// it is still there.
     pub fn remove_volume(&self, given: &str) -> Result<()> {
+        let _alone = unpoisoned_write(&self.volumes);
         let volume = self.find_volume(given)?;
         let mut running = Vec::new();
         for (container, _) in self.store.read(|read| read.mounts_of_volume(&volume.name))? {
@@ -108,6 +112,7 @@ impl Engine {
     /// # Errors
     /// If the state cannot be read.
     pub fn prune_volumes(&self) -> Result<Vec<String>> {
+        let _alone = unpoisoned_write(&self.volumes);
         let mut names: Vec<ObjectName> = self
             .store
             .read(|read| read.volumes())?
@@ -128,16 +133,28 @@ impl Engine {
         Ok(removed)
     }
 
+    /// The caller holds the lock.
     pub(crate) fn destroy_volume(&self, name: &ObjectName) -> Result<()> {
-        self.remove(
-            "remove volume",
-            &Object::Volume(name.clone()),
-            &[Op::DestroyDataset(DatasetName::volume(name))],
-            |write| {
-                write.remove_volume(name)?;
-                Ok(())
-            },
-        )
+        let dataset = DatasetName::volume(name);
+        let ops = [Op::UnmountDataset(dataset.clone()), Op::DestroyDataset(dataset)];
+        self.remove("remove volume", &Object::Volume(name.clone()), &ops, |write| {
+            let mut users: Vec<_> = write
+                .mounts_of_volume(name)?
+                .into_iter()
+                .map(|(id, _)| id)
+                .collect();
+            users.dedup();
+            for user in users {
+                if let Some(mut container) = write.container(&user)? {
+                    container
+                        .mounts
+                        .retain(|mount| mount.kind != MountKind::Volume || mount.source != name.as_str());
+                    write.update_container(&container)?;
+                }
+            }
+            write.remove_volume(name)?;
+            Ok(())
+        })
     }
 
     fn find_volume(&self, given: &str) -> Result<Volume> {

@@ -7,9 +7,10 @@ use kleene_plan::{DatasetName, Id, ObjectName, Op, SnapshotName};
 use kleene_store::{Container, Image, Object};
 
 use crate::Engine;
-use crate::container::mounts::MountRequest;
+use crate::container::mounts::{MountRequest, mounts_volumes};
 use crate::error::{EngineError, Result};
 use crate::image::FINAL_SNAPSHOT;
+use crate::locks::unpoisoned_write;
 use crate::{parse, wire};
 
 impl Engine {
@@ -83,6 +84,7 @@ impl Engine {
             .map(MountRequest::parse)
             .collect::<Result<Vec<_>>>()?;
         container.mounts = mounts.iter().map(MountRequest::record).collect();
+        let _volumes_stay = mounts_volumes(&container).then(|| unpoisoned_write(&self.volumes));
         let dataset = DatasetName::container(&container.id);
         self.transact(
             "create container",

@@ -53,8 +53,33 @@ impl Engine {
         self.run_dir.join(container.as_str()).join(exec.as_str())
     }
 
+    /// Removes the supervisors' files of a container that does not run.
+    pub(crate) fn remove_run_dir(&self, container: &Id) {
+        let path = self.run_dir.join(container.as_str());
+        if let Err(error) = absent_is_fine(std::fs::remove_dir_all(&path)) {
+            tracing::warn!(path = %path.display(), %error, "could not remove the files of ended processes");
+        }
+    }
+
+    /// Removes what is kept of a container outside of its dataset. That some of it stays is worth a line, not a
+    /// failure: the next start of the daemon tries again.
+    pub(crate) fn remove_files_of(&self, container: &Id) {
+        self.remove_run_dir(container);
+        let path = self.log_path(container);
+        if let Err(error) = absent_is_fine(std::fs::remove_file(&path)) {
+            tracing::warn!(path = %path.display(), %error, "could not remove the log of a container that is gone");
+        }
+    }
+
     /// What the container's first processes printed.
     pub(crate) fn log_path(&self, container: &Id) -> PathBuf {
         self.log_dir.join(format!("{container}.log"))
+    }
+}
+
+pub(crate) fn absent_is_fine(removed: std::io::Result<()>) -> std::io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }

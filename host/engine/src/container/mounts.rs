@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use kleene_api::{MountPointConfig, MountType};
 use kleene_plan::{DatasetName, JailMount, ObjectName};
 use kleene_rootfs::Root;
-use kleene_store::{Mount, MountKind, Volume};
+use kleene_store::{Container, Mount, MountKind, Volume};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -123,6 +123,14 @@ impl Engine {
         })?;
         Ok(self.platform.mountpoint(&DatasetName::volume(&name))?)
     }
+}
+
+/// Whether a container cares for what becomes of volumes.
+pub(super) fn mounts_volumes(container: &Container) -> bool {
+    container
+        .mounts
+        .iter()
+        .any(|mount| mount.kind == MountKind::Volume)
 }
 
 /// A directory is mounted on a directory, a file on a file.

@@ -19,7 +19,7 @@ impl Engine {
     }
 
     pub(crate) fn remove_stopped(&self, id: &Id) -> Result<()> {
-        if self.container_by_id(id)?.started.is_some() {
+        if self.present_container(id)?.started.is_some() {
             return Err(EngineError::ContainerRunning);
         }
         let dataset = DatasetName::container(id);
@@ -32,17 +32,7 @@ impl Engine {
                 Ok(())
             },
         )?;
-        remove_if_present(&self.log_path(id));
+        self.remove_files_of(id);
         Ok(())
-    }
-}
-
-/// The log goes with its container; that it stays is worth a line, not a failure.
-fn remove_if_present(path: &std::path::Path) {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "could not remove the log of a removed container");
-        }
-        _ => {}
     }
 }

@@ -20,10 +20,16 @@ impl Engine {
         let (containers, images, endpoints) = self
             .store
             .read(|read| Ok::<_, StoreError>((read.containers()?, read.images()?, read.endpoints()?)))?;
-        let images: HashMap<_, _> = images.into_iter().map(|image| (image.id.clone(), image)).collect();
+        let images: HashMap<_, _> = images
+            .into_iter()
+            .map(|image| (image.id.clone(), image))
+            .collect();
         let mut connected: HashMap<Id, Vec<Endpoint>> = HashMap::new();
         for endpoint in endpoints {
-            connected.entry(endpoint.container.clone()).or_default().push(endpoint);
+            connected
+                .entry(endpoint.container.clone())
+                .or_default()
+                .push(endpoint);
         }
         let jids: HashMap<Id, i64> = self
             .platform
@@ -37,7 +43,10 @@ impl Engine {
         Ok(shown
             .map(|container| {
                 let image = images.get(&container.image);
-                let endpoints = connected.get(&container.id).map(Vec::as_slice).unwrap_or_default();
+                let endpoints = connected
+                    .get(&container.id)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
                 ContainerSummary {
                     image_name: image.map(|image| image.name.clone()).unwrap_or_default(),
                     image_tag: image.map(|image| image.tag.clone()).unwrap_or_default(),

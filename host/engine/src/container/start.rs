@@ -11,8 +11,10 @@ use kleene_store::{Container, LastExit, NetworkDriver, Object};
 use kleene_supervisor::{Events, Inputs};
 
 use crate::Engine;
+use crate::container::mounts::mounts_volumes;
 use crate::container::ports;
 use crate::error::Result;
+use crate::locks::unpoisoned_read;
 use crate::process::{Process, Subscriber, await_start};
 
 impl Engine {
@@ -27,10 +29,13 @@ impl Engine {
         process: &ProcessSpec,
         subscriber: Option<Subscriber>,
     ) -> Result<()> {
+        self.settle(&Object::Container(container.id.clone()))?;
+        let _volumes_stay = mounts_volumes(container).then(|| unpoisoned_read(&self.volumes));
         let plan = self.plan_container(container)?;
         self.lease_ports(container)?;
         let started = self.start_planned(container, exec, process, plan);
         if started.is_err() {
+            self.remove_run_dir(&container.id);
             self.store.write(|write| write.release_ports(&container.id))?;
         }
         let (events, inputs) = started?;
@@ -123,17 +128,36 @@ impl Engine {
     ///
     /// Returns whether the container ended.
     pub(crate) fn first_process_ended(&self, process: &Process, status: ExitStatus) -> bool {
-        self.locks.hold(&process.container, || match self.jail_lives(&process.container) {
-            Ok(true) => false,
-            Ok(false) => {
-                self.clean_up_ended(&process.container, Some(&process.exec), status);
-                true
+        let ended = self.locks.hold(&process.container, || -> Result<bool> {
+            let container = self.store.read(|read| read.container(&process.container))?;
+            let running = container.and_then(|container| container.started);
+            if running.is_none_or(|running| running.exec != process.exec) {
+                // Somebody was faster, and it may run again by now.
+                return Ok(true);
             }
-            Err(error) => {
-                tracing::error!(container = %process.container, %error, "cannot tell whether the jail has ended");
-                false
+            let ended = !self.jail_lives(&process.container)?;
+            if ended {
+                self.clean_up_ended(&process.container, &process.exec, status);
             }
+            Ok(ended)
+        });
+        ended.unwrap_or_else(|error| {
+            tracing::error!(container = %process.container, %error, "cannot tell whether the jail has ended");
+            false
         })
+    }
+
+    /// A container as it is at this moment: one whose jail has ended is cleaned up before, if nobody did so yet. The
+    /// caller holds its lock.
+    pub(crate) fn present_container(&self, id: &Id) -> Result<Container> {
+        let container = self.container_by_id(id)?;
+        match &container.started {
+            Some(running) if !self.jail_lives(id)? => {
+                self.clean_up_ended(id, &running.exec, self.recorded_status(id, &running.exec));
+                self.container_by_id(id)
+            }
+            _ => Ok(container),
+        }
     }
 
     pub(crate) fn jail_lives(&self, container: &Id) -> Result<bool> {
@@ -141,13 +165,12 @@ impl Engine {
     }
 
     /// Takes back what was applied for a container that has ended. What cannot be taken back is recorded and does
-    /// not keep the container from being stopped. With `exec`, only if that is the start it belongs to: a later one
-    /// must not be cleaned up after an earlier one.
-    pub(crate) fn clean_up_ended(&self, container: &Id, exec: Option<&Id>, status: ExitStatus) {
+    /// not keep the container from being stopped. `exec` says which start is meant: a later one must not be cleaned
+    /// up after an earlier one. The caller holds the container's lock.
+    pub(crate) fn clean_up_ended(&self, container: &Id, exec: &Id, status: ExitStatus) {
         let cleaned = (|| -> Result<()> {
             let record = self.container_by_id(container)?;
-            let started = record.started.as_ref().map(|running| &running.exec);
-            if exec.is_some() && started != exec {
+            if record.started.is_none_or(|running| running.exec != *exec) {
                 return Ok(());
             }
             let object = Object::Container(container.clone());
@@ -168,6 +191,7 @@ impl Engine {
                     },
                 )
             })?;
+            self.remove_run_dir(container);
             Ok(())
         })();
         if let Err(error) = cleaned {

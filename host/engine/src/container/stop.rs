@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use kleene_plan::{ExitStatus, Id};
+use kleene_plan::Id;
+use kleene_store::Object;
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -13,7 +14,6 @@ use crate::error::{EngineError, Result};
 const GRACE: Duration = Duration::from_millis(3500);
 /// How long the thread that follows the first process has to clean up once the jail is gone.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(1);
-const SIGTERM: u8 = 15;
 
 impl Engine {
     /// Stops a running container.
@@ -23,25 +23,20 @@ impl Engine {
     /// were cleaned up; what the host says.
     pub fn stop_container(&self, given: &str) -> Result<Id> {
         let id = self.find_container(given)?;
-        let running = self.locks.hold(&id, || -> Result<bool> {
-            let container = self.container_by_id(&id)?;
-            if container.started.is_some() {
-                self.platform.stop_jail(&id, GRACE)?;
-            }
-            Ok(container.started.is_some())
+        let exec = self.locks.hold(&id, || -> Result<Id> {
+            let Some(running) = self.container_by_id(&id)?.started else {
+                self.settle(&Object::Container(id.clone()))?;
+                return Err(EngineError::ContainerNotRunning);
+            };
+            self.platform.stop_jail(&id, GRACE)?;
+            Ok(running.exec)
         })?;
-        if !running {
-            return Err(EngineError::ContainerNotRunning);
-        }
         let followers = self.execs.of_container(&id);
-        let first_cleans_up = followers
-            .iter()
-            .find(|process| process.is_first)
-            .is_some_and(|first| first.wait(CLEAN_UP_LIMIT));
-        if !first_cleans_up {
-            // Nobody follows it: it was started by an earlier daemon, or its first process had ended before.
+        let first = followers.iter().find(|process| process.exec == exec);
+        if !first.is_some_and(|first| first.wait(CLEAN_UP_LIMIT)) {
+            // Nobody follows it any more, or whoever does is kept waiting by a client that does not read.
             self.locks.hold(&id, || {
-                self.clean_up_ended(&id, None, ExitStatus::Signal(SIGTERM))
+                self.clean_up_ended(&id, &exec, self.recorded_status(&id, &exec));
             });
         }
         Ok(id)

@@ -295,9 +295,10 @@ impl<'a> Build<'a> {
             Err(_) => ControlFlow::Break(()),
         });
         self.engine.locks.hold(&self.id, || {
-            let container = self.engine.container_by_id(&self.id)?;
+            // An earlier command may have left processes behind, and with them the jail.
+            let container = self.engine.present_container(&self.id)?;
             self.engine
-                .start_container(&container, &Id::generate(), &process, Some(subscriber))
+                .run_in_container(&container, &Id::generate(), &process, Some(subscriber))
         })?;
         loop {
             match events.recv_timeout(CANCEL_INTERVAL) {
@@ -387,10 +388,9 @@ impl<'a> Build<'a> {
             snapshots: taken,
             origin: self.parent.clone(),
         };
-        let object = Object::Image(self.id.clone());
         engine.transact(
             "finish build",
-            &object,
+            &self.object(),
             |transaction| {
                 let to = DatasetName::image(&self.id);
                 transaction.apply(Op::RenameDataset {
@@ -404,7 +404,9 @@ impl<'a> Build<'a> {
                 write.insert_image(&image)?;
                 Ok(write.tag_image(&self.id, &name, &tag)?)
             },
-        )
+        )?;
+        engine.remove_files_of(&self.id);
+        Ok(())
     }
 
     /// What is left of a build that failed at `instruction`: nothing, or an image to look into.

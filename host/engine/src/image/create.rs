@@ -38,16 +38,16 @@ impl Engine {
             &Object::Image(id.clone()),
             |transaction| {
                 transaction.apply(Op::CreateDataset(dataset.clone()))?;
-                let root = Root::open(self.platform.mountpoint(&dataset)?)?;
-                source.fill(&root, cancel, progress)?;
-                if config.dns {
-                    root.copy_host_file("/etc/resolv.conf", "etc/resolv.conf")?;
-                }
-                if config.localtime {
-                    copy_localtime(&root, progress)?;
-                }
-                drop(root);
-                cancel.check()?;
+                transaction.in_root(&dataset, |_, root| {
+                    source.fill(root, cancel, progress)?;
+                    if config.dns {
+                        root.copy_host_file("/etc/resolv.conf", "etc/resolv.conf")?;
+                    }
+                    if config.localtime {
+                        copy_localtime(root, progress)?;
+                    }
+                    cancel.check()
+                })?;
                 transaction.apply(Op::CreateSnapshot(self.final_snapshot(&id)?))
             },
             |write, ()| {
