@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op, Owner, Rule};
+use ipnet::IpNet;
+use kleene_plan::{Bridge, DatasetName, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage,
 };
@@ -51,7 +52,12 @@ impl LinuxPlatform {
         let network = Network::open()?;
         let networks = network.networks()?.into_iter().collect();
         let firewall = Firewall::open(config.run_dir.join("firewall"), &networks)?;
-        Ok(Self { config, layers, network, firewall })
+        Ok(Self {
+            config,
+            layers,
+            network,
+            firewall,
+        })
     }
 
     /// The addresses on which the meaning of rules depends.
@@ -67,23 +73,33 @@ impl LinuxPlatform {
 
     fn set_rules(&self, owner: &Owner, rules: &[Rule]) -> Result<()> {
         self.firewall.set(owner, rules, self.addresses_for(rules)?)?;
-        let containers: BTreeSet<IpAddr> =
-            rules.iter().filter_map(|rule| if let Rule::Rdr(rule) = rule { Some(rule.to) } else { None }).collect();
+        let containers: BTreeSet<IpAddr> = rules
+            .iter()
+            .filter_map(|rule| {
+                if let Rule::Rdr(rule) = rule {
+                    Some(rule.to)
+                } else {
+                    None
+                }
+            })
+            .collect();
         // After the rules: they keep packets for 127.0.0.1 from coming in once a bridge would accept them.
         self.network.open_loopback_way_to(&containers)
     }
 
-    fn ensure_network(&self, name: &InterfaceName, owner: &Owner, ensure: impl FnOnce() -> Result<()>) -> Result<()> {
+    fn ensure_network(&self, name: &InterfaceName, owner: &Owner, addresses: &[IpNet]) -> Result<()> {
         // A stranger's interface is refused before the firewall hears of it.
         self.network.is_there(name, owner)?;
         self.firewall.add_network(name)?;
-        ensure().inspect_err(|_| {
-            if self.network.is_there(name, owner).is_ok_and(|is_there| !is_there)
-                && let Err(error) = self.firewall.remove_network(name)
-            {
-                tracing::error!("after a failure: {error}");
-            }
-        })
+        self.network
+            .ensure_bridge(name, owner, addresses)
+            .inspect_err(|_| {
+                if self.network.is_there(name, owner).is_ok_and(|is_there| !is_there)
+                    && let Err(error) = self.firewall.remove_network(name)
+                {
+                    tracing::error!("after a failure: {error}");
+                }
+            })
     }
 }
 
@@ -111,16 +127,24 @@ impl Platform for LinuxPlatform {
             Op::UnmountDataset(name) => self.layers.would_unmount(name)?,
             Op::SetQuota { bytes: None, .. } => false,
             Op::SetQuota { bytes: Some(_), .. } => return Err(no_quota()),
-            Op::EnsureBridge(bridge) => self.network.would_change_bridge(bridge)?,
-            Op::EnsureLoopback(loopback) => !self.network.is_there(&loopback.name, &loopback.owner)?,
+            Op::EnsureBridge(Bridge {
+                name,
+                owner,
+                addresses,
+            }) => self.network.would_change_bridge(name, owner, addresses)?,
+            Op::EnsureLoopback(Loopback { name, owner }) => {
+                self.network.would_change_bridge(name, owner, &[])?
+            }
             Op::EnsurePair(pair) => self.network.would_change_pair(pair)?,
             Op::RemoveInterface { name, owner } => self.network.would_remove(name, owner)?,
             Op::EnsureAlias { interface, address } => self.network.would_add_address(interface, *address)?,
-            Op::RemoveAlias { interface, address } => self.network.would_remove_address(interface, *address)?,
-            Op::EnsureForwarding(family) => !net::forwarding_is_enabled(*family)?,
-            Op::SetRules { owner, rules } => {
-                self.firewall.would_change(owner, Some((rules, &self.addresses_for(rules)?)))?
+            Op::RemoveAlias { interface, address } => {
+                self.network.would_remove_address(interface, *address)?
             }
+            Op::EnsureForwarding(family) => !net::forwarding_is_enabled(*family)?,
+            Op::SetRules { owner, rules } => self
+                .firewall
+                .would_change(owner, Some((rules, &self.addresses_for(rules)?)))?,
             Op::ClearRules(owner) => self.firewall.would_change(owner, None)?,
         })
     }
@@ -137,12 +161,14 @@ impl Platform for LinuxPlatform {
             Op::UnmountDataset(name) => self.layers.unmount(name),
             Op::SetQuota { bytes: None, .. } => Ok(()),
             Op::SetQuota { bytes: Some(_), .. } => Err(no_quota()),
-            Op::EnsureBridge(bridge) => {
-                self.ensure_network(&bridge.name, &bridge.owner, || self.network.ensure_bridge(bridge))
-            }
-            Op::EnsureLoopback(loopback) => self.ensure_network(&loopback.name, &loopback.owner, || {
-                self.network.ensure_loopback(&loopback.name, &loopback.owner)
-            }),
+            Op::EnsureBridge(Bridge {
+                name,
+                owner,
+                addresses,
+            }) => self.ensure_network(name, owner, addresses),
+            // A bridge without members: its addresses never leave the host, and unlike a dummy interface it needs no
+            // kernel module of its own.
+            Op::EnsureLoopback(Loopback { name, owner }) => self.ensure_network(name, owner, &[]),
             Op::EnsurePair(pair) => self.network.ensure_pair(pair),
             Op::RemoveInterface { name, owner } => {
                 self.network.remove(name, owner)?;
@@ -158,12 +184,16 @@ impl Platform for LinuxPlatform {
     }
 
     fn render(&self, op: &Op) -> String {
-        render::render(op, &self.layers, |rules| self.addresses_for(rules).unwrap_or_default())
+        render::render(op, &self.layers, |rules| {
+            self.addresses_for(rules).unwrap_or_default()
+        })
     }
 
     fn full_name(&self, dataset: &DatasetName) -> String {
         // Datasets have no name but their directory's; users see it without the leading slash, as a ZFS name.
-        format!("{}/{dataset}", self.layers.root().display()).trim_start_matches('/').to_owned()
+        format!("{}/{dataset}", self.layers.root().display())
+            .trim_start_matches('/')
+            .to_owned()
     }
 
     fn mountpoint(&self, dataset: &DatasetName) -> Result<PathBuf> {
@@ -200,7 +230,9 @@ impl Platform for LinuxPlatform {
         jails
             .into_iter()
             .map(|(id, pid)| {
-                let jid = pid.try_into().or_failed(|| format!("take {pid} of jail {id} for a process id"))?;
+                let jid = pid
+                    .try_into()
+                    .or_failed(|| format!("take {pid} of jail {id} for a process id"))?;
                 Ok(JailInfo { id, jid })
             })
             .collect()
@@ -208,7 +240,10 @@ impl Platform for LinuxPlatform {
 
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
         kleene_linux_jail::check_parameters(&launch.jail.parameters).map_err(|error| {
-            PlatformError::NotSupported { what: format!("jail {}", launch.jail.id), reason: error.to_string() }
+            PlatformError::NotSupported {
+                what: format!("jail {}", launch.jail.id),
+                reason: error.to_string(),
+            }
         })?;
         kleene_supervisor::spawn(&self.config.supervisor, run_dir, launch)
             .or_failed(|| format!("start a supervisor for jail {}", launch.jail.id))

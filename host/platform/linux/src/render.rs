@@ -23,17 +23,27 @@ pub(crate) fn render(
             format!("# {layer}: a layer for {} over those of {snapshot}", at(dataset))
         }
         Op::CreateSnapshot(snapshot) => {
-            format!("# {layer}: the layer written to at {} is kept as {snapshot}", at(snapshot.dataset()))
+            format!(
+                "# {layer}: the layer written to at {} is kept as {snapshot}",
+                at(snapshot.dataset())
+            )
         }
         Op::RenameDataset { from, to } => format!("mv {} {}", at(from), at(to)),
         Op::DestroyDataset(dataset) => format!("rm -r --one-file-system {}", at(dataset)),
         Op::DestroySnapshot(snapshot) => format!("# {layer}: the layers of {snapshot} alone are removed"),
-        Op::MountDataset(dataset) => layers
-            .mount_command(dataset)
-            .unwrap_or_else(|| format!("mount -t overlay -o lowerdir=…,upperdir=…,workdir=… {dataset} {}", at(dataset))),
+        Op::MountDataset(dataset) => layers.mount_command(dataset).unwrap_or_else(|| {
+            format!(
+                "mount -t overlay -o lowerdir=…,upperdir=…,workdir=… {dataset} {}",
+                at(dataset)
+            )
+        }),
         Op::UnmountDataset(dataset) => format!("umount {}", at(dataset)),
         Op::SetQuota { .. } => format!("# {layer} knows no limits"),
-        Op::EnsureBridge(Bridge { name, owner, addresses }) => {
+        Op::EnsureBridge(Bridge {
+            name,
+            owner,
+            addresses,
+        }) => {
             let mut text = bridge(name, owner);
             for address in addresses {
                 let _ = write!(text, "\nip address add {address} dev {name} proto 0x6b");
@@ -41,7 +51,14 @@ pub(crate) fn render(
             text
         }
         Op::EnsureLoopback(Loopback { name, owner }) => bridge(name, owner),
-        Op::EnsurePair(Pair { host, jail, bridge, mac, isolated, owner }) => {
+        Op::EnsurePair(Pair {
+            host,
+            jail,
+            bridge,
+            mac,
+            isolated,
+            owner,
+        }) => {
             let mark = net::mark(owner);
             let isolated = if *isolated { "on" } else { "off" };
             format!(
@@ -53,7 +70,9 @@ pub(crate) fn render(
             )
         }
         Op::RemoveInterface { name, .. } => format!("ip link delete {name}"),
-        Op::EnsureAlias { interface, address } => format!("ip address add {address} dev {interface} proto 0x6b"),
+        Op::EnsureAlias { interface, address } => {
+            format!("ip address add {address} dev {interface} proto 0x6b")
+        }
         Op::RemoveAlias { interface, address } => format!("ip address del {address} dev {interface}"),
         Op::EnsureForwarding(Family::Inet) => "sysctl -w net.ipv4.ip_forward=1".to_owned(),
         Op::EnsureForwarding(Family::Inet6) => "sysctl -w net.ipv6.conf.all.forwarding=1".to_owned(),
@@ -61,7 +80,9 @@ pub(crate) fn render(
             let text = nft::render(owner, rules, &addresses(rules));
             format!("nft -f - <<'END'\n{text}END")
         }
-        Op::ClearRules(owner) => format!("# nft delete element inet kleene …: those with comment \"{owner}\""),
+        Op::ClearRules(owner) => {
+            format!("# nft delete element inet kleene …: those with comment \"{owner}\"")
+        }
     }
 }
 

@@ -191,7 +191,10 @@ impl LayerStore {
     /// # Errors
     /// If the kernel does not tell.
     pub fn would_unmount(&self, name: &DatasetName) -> Result<bool> {
-        let is_layered = self.index().get(name).is_some_and(|dataset| dataset.content != Content::Plain);
+        let is_layered = self
+            .index()
+            .get(name)
+            .is_some_and(|dataset| dataset.content != Content::Plain);
         Ok(is_layered && self.is_mountpoint(name)?)
     }
 
@@ -411,7 +414,9 @@ impl LayerStore {
     /// [`PlatformError::Busy`] while processes or other mounts use it.
     pub fn unmount(&self, name: &DatasetName) -> Result<()> {
         let index = self.index();
-        let Some(dataset) = index.get(name) else { return Ok(()) };
+        let Some(dataset) = index.get(name) else {
+            return Ok(());
+        };
         if dataset.content == Content::Plain || !self.is_mountpoint(name)? {
             return Ok(());
         }

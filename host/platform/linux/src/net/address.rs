@@ -38,31 +38,48 @@ impl Network {
         self.ensure_address_on(&link, interface, address)
     }
 
-    pub(crate) fn ensure_address_on(&self, link: &Link, interface: &InterfaceName, address: IpNet) -> Result<()> {
+    pub(crate) fn ensure_address_on(
+        &self,
+        link: &Link,
+        interface: &InterfaceName,
+        address: IpNet,
+    ) -> Result<()> {
         if self.has_own_address(link, interface, address)? {
             return Ok(());
         }
-        let mut request = self.handle.address().add(link.index, address.addr(), address.prefix_len());
+        let mut request = self
+            .handle
+            .address()
+            .add(link.index, address.addr(), address.prefix_len());
         let message = request.message_mut();
         message.attributes.push(AddressAttribute::Protocol(OURS));
         if address.addr().is_ipv6() {
             // Usable at once: what it could clash with is not of this host's making.
             message.header.flags |= AddressHeaderFlags::Nodad;
-            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message
+                .attributes
+                .push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
-        self.wait(request.execute()).or_failed(|| format!("put address {address} on interface {interface}"))
+        self.wait(request.execute())
+            .or_failed(|| format!("put address {address} on interface {interface}"))
     }
 
     /// Whether [`remove_address`](Self::remove_address) would find something to remove.
     pub(crate) fn would_remove_address(&self, interface: &InterfaceName, address: IpNet) -> Result<bool> {
-        let Some(link) = self.link(interface.as_str())? else { return Ok(false) };
+        let Some(link) = self.link(interface.as_str())? else {
+            return Ok(false);
+        };
         Ok(self.own_address(&link, address.addr())?.is_some())
     }
 
     /// Takes an address from an interface if it is there and ours.
     pub(crate) fn remove_address(&self, interface: &InterfaceName, address: IpNet) -> Result<()> {
-        let Some(link) = self.link(interface.as_str())? else { return Ok(()) };
-        let Some(found) = self.own_address(&link, address.addr())? else { return Ok(()) };
+        let Some(link) = self.link(interface.as_str())? else {
+            return Ok(());
+        };
+        let Some(found) = self.own_address(&link, address.addr())? else {
+            return Ok(());
+        };
         match self.wait(self.handle.address().del(found.message).execute()) {
             Err(said) if said.is(rustix::io::Errno::ADDRNOTAVAIL) => Ok(()),
             result => result.or_failed(|| format!("take address {address} from interface {interface}")),
@@ -71,7 +88,9 @@ impl Network {
 
     fn existing_link(&self, interface: &InterfaceName) -> Result<Link> {
         self.link(interface.as_str())?
-            .ok_or_else(|| PlatformError::NotFound { object: format!("interface {interface}") })
+            .ok_or_else(|| PlatformError::NotFound {
+                object: format!("interface {interface}"),
+            })
     }
 
     /// Whether the interface has the address from us already.
@@ -84,16 +103,21 @@ impl Network {
         }
         match self.own_address(link, address.addr())? {
             Some(found) if found.net.prefix_len() == address.prefix_len() => Ok(true),
-            Some(found) => {
-                Err(PlatformError::Conflict { object: format!("address {} on interface {interface}", found.net) })
-            }
-            None => Err(PlatformError::Conflict { object: format!("address {} of the host", address.addr()) }),
+            Some(found) => Err(PlatformError::Conflict {
+                object: format!("address {} on interface {interface}", found.net),
+            }),
+            None => Err(PlatformError::Conflict {
+                object: format!("address {} of the host", address.addr()),
+            }),
         }
     }
 
     /// The address on an interface if it is ours: by its mark, or because the whole interface is.
     fn own_address(&self, link: &Link, address: IpAddr) -> Result<Option<Found>> {
-        let found = self.addresses_of(link.index)?.into_iter().find(|found| found.net.addr() == address);
+        let found = self
+            .addresses_of(link.index)?
+            .into_iter()
+            .find(|found| found.net.addr() == address);
         Ok(found.filter(|found| found.is_marked || link.owner.is_some()))
     }
 
@@ -107,8 +131,14 @@ impl Network {
 
     /// Addresses of an interface; none if it does not exist.
     pub(crate) fn addresses(&self, interface: &InterfaceName) -> Result<Vec<IpAddr>> {
-        let Some(link) = self.link(interface.as_str())? else { return Ok(Vec::new()) };
-        Ok(self.addresses_of(link.index)?.iter().map(|found| found.net.addr()).collect())
+        let Some(link) = self.link(interface.as_str())? else {
+            return Ok(Vec::new());
+        };
+        Ok(self
+            .addresses_of(link.index)?
+            .iter()
+            .map(|found| found.net.addr())
+            .collect())
     }
 
     /// All addresses of the host by the index of their interface.
@@ -118,7 +148,10 @@ impl Network {
             .or_failed(|| "list addresses".to_owned())?;
         let mut addresses: HashMap<u32, Vec<IpNet>> = HashMap::new();
         for found in messages.into_iter().filter_map(Found::read) {
-            addresses.entry(found.message.header.index).or_default().push(found.net);
+            addresses
+                .entry(found.message.header.index)
+                .or_default()
+                .push(found.net);
         }
         Ok(addresses)
     }
@@ -138,6 +171,10 @@ impl Found {
             }
         }
         let net = IpNet::new(own.or(other)?, message.header.prefix_len).ok()?;
-        Some(Self { net, is_marked, message })
+        Some(Self {
+            net,
+            is_marked,
+            message,
+        })
     }
 }

@@ -1,8 +1,7 @@
-//! Bridges of networks. A loopback network is a bridge without members: its addresses never leave the host, and unlike
-//! a dummy interface it needs no kernel module.
+//! Bridges of networks.
 
 use ipnet::IpNet;
-use kleene_plan::{Bridge, Id, InterfaceName, MacAddress, Owner};
+use kleene_plan::{Id, InterfaceName, MacAddress, Owner};
 use kleene_platform::Result;
 use rtnetlink::{LinkBridge, LinkUnspec};
 use rustix::io::Errno;
@@ -13,26 +12,32 @@ use crate::failure::OrFailed;
 
 impl Network {
     /// Whether [`ensure_bridge`](Self::ensure_bridge) would change anything.
-    pub(crate) fn would_change_bridge(&self, bridge: &Bridge) -> Result<bool> {
-        let Some(link) = self.own_link(&bridge.name, &bridge.owner)? else { return Ok(true) };
+    pub(crate) fn would_change_bridge(
+        &self,
+        name: &InterfaceName,
+        owner: &Owner,
+        addresses: &[IpNet],
+    ) -> Result<bool> {
+        let Some(link) = self.own_link(name, owner)? else {
+            return Ok(true);
+        };
         if !link.is_bridge {
-            return Err(conflict(&bridge.name));
+            return Err(conflict(name));
         }
         let present = self.addresses_of(link.index)?;
-        Ok(!link.is_up || !bridge.addresses.iter().all(|address| present.iter().any(|one| one.net == *address)))
+        Ok(!link.is_up
+            || !addresses
+                .iter()
+                .all(|address| present.iter().any(|found| found.net == *address)))
     }
 
     /// A bridge, up, with these addresses at least.
-    pub(crate) fn ensure_bridge(&self, bridge: &Bridge) -> Result<()> {
-        self.ensure_up_bridge(&bridge.name, &bridge.owner, &bridge.addresses)
-    }
-
-    /// The interface of a loopback network, up.
-    pub(crate) fn ensure_loopback(&self, name: &InterfaceName, owner: &Owner) -> Result<()> {
-        self.ensure_up_bridge(name, owner, &[])
-    }
-
-    fn ensure_up_bridge(&self, name: &InterfaceName, owner: &Owner, addresses: &[IpNet]) -> Result<()> {
+    pub(crate) fn ensure_bridge(
+        &self,
+        name: &InterfaceName,
+        owner: &Owner,
+        addresses: &[IpNet],
+    ) -> Result<()> {
         let link = match self.own_link(name, owner)? {
             Some(link) if !link.is_bridge => return Err(conflict(name)),
             Some(link) => link,
@@ -42,9 +47,12 @@ impl Network {
         // Without members there is nobody to detect a duplicate among; the wait would only delay its addresses.
         sysctl::write(&sysctl::ipv6(name, "accept_dad"), "0").or_failed(action)?;
         if !link.is_up {
-            self.change(LinkUnspec::new_with_index(link.index).up().build()).or_failed(action)?;
+            self.change(LinkUnspec::new_with_index(link.index).up().build())
+                .or_failed(action)?;
         }
-        addresses.iter().try_for_each(|address| self.ensure_address_on(&link, name, *address))
+        addresses
+            .iter()
+            .try_for_each(|address| self.ensure_address_on(&link, name, *address))
     }
 
     /// Makes a bridge under a name that cannot clash, then gives it its name and mark in one message: so an interface
@@ -52,13 +60,23 @@ impl Network {
     fn create_bridge(&self, name: &InterfaceName, owner: &Owner) -> Result<super::Link> {
         let action = || format!("create bridge {name}");
         let draft = self.unfinished_name();
-        let message = LinkBridge::new(&draft).address(MacAddress::of_endpoint(id(owner)).0.to_vec()).build();
+        let message = LinkBridge::new(&draft)
+            .address(MacAddress::of_endpoint(id(owner)).0.to_vec())
+            .build();
         self.create(message).or_failed(action)?;
         let mut link = self.link(&draft)?.ok_or("it vanished").or_failed(action)?;
-        let message = LinkUnspec::new_with_index(link.index).name(name.as_str()).alias(mark(owner)).build();
+        let message = LinkUnspec::new_with_index(link.index)
+            .name(name.as_str())
+            .alias(mark(owner))
+            .build();
         if let Err(said) = self.change(message) {
-            self.delete(link.index).or_failed(|| format!("remove the unfinished bridge {draft}"))?;
-            return if said.is(Errno::EXIST) { Err(conflict(name)) } else { Err(said).or_failed(action) };
+            self.delete(link.index)
+                .or_failed(|| format!("remove the unfinished bridge {draft}"))?;
+            return if said.is(Errno::EXIST) {
+                Err(conflict(name))
+            } else {
+                Err(said).or_failed(action)
+            };
         }
         link.name = name.to_string();
         link.owner = Some(owner.clone());

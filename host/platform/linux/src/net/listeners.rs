@@ -29,7 +29,11 @@ pub(crate) fn listeners() -> Result<Vec<Listener>> {
             error => error.or_failed(|| format!("read {path}"))?,
         };
         let sockets = text.lines().skip(1).filter_map(|line| socket(line, state));
-        listeners.extend(sockets.map(|(address, port)| Listener { protocol, address, port }));
+        listeners.extend(sockets.map(|(address, port)| Listener {
+            protocol,
+            address,
+            port,
+        }));
     }
     Ok(listeners)
 }
@@ -45,7 +49,11 @@ fn socket(line: &str, wanted: &str) -> Option<(IpAddr, u16)> {
 
 /// An address as the kernel prints it: 32-bit words in the host's byte order, in hexadecimal.
 fn parse(digits: &str) -> Option<IpAddr> {
-    let word = |at: usize| u32::from_str_radix(digits.get(at * 8..at * 8 + 8)?, 16).ok().map(u32::to_ne_bytes);
+    let word = |at: usize| {
+        u32::from_str_radix(digits.get(at * 8..at * 8 + 8)?, 16)
+            .ok()
+            .map(u32::to_ne_bytes)
+    };
     match digits.len() {
         8 => Some(Ipv4Addr::from(word(0)?).into()),
         32 => {
@@ -68,7 +76,8 @@ mod tests {
     fn a_line_of_proc_net_is_read() {
         let listening = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0";
         let connected = "   1: 0100007F:1F90 0100007F:9000 01 00000000:00000000 00:00000000 00000000     0";
-        let six = "   0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 00000000";
+        let six =
+            "   0: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 00000000";
         assert_eq!(socket(listening, "0A"), Some((Ipv4Addr::LOCALHOST.into(), 8080)));
         assert_eq!(socket(connected, "0A"), None);
         assert_eq!(socket(six, "0A"), Some((Ipv6Addr::LOCALHOST.into(), 80)));

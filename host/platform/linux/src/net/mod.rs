@@ -24,7 +24,7 @@ use link::Link;
 pub(crate) use link::mark;
 pub(crate) use listeners::listeners;
 use rtnetlink::packet_route::link::LinkMessage;
-use rtnetlink::{Error, Handle};
+use rtnetlink::{Error, Handle, LinkGetRequest};
 pub(crate) use sysctl::{enable_forwarding, forwarding_is_enabled};
 use tokio::runtime::Runtime;
 
@@ -45,42 +45,77 @@ impl Network {
     /// Opens it and removes interfaces that a crash left unfinished.
     pub(crate) fn open() -> Result<Self> {
         let action = || "open a netlink socket for interfaces".to_owned();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().or_failed(action)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .or_failed(action)?;
         let handle = {
             let _context = runtime.enter();
             let (connection, handle, _) = rtnetlink::new_connection_with_strict_check().or_failed(action)?;
             runtime.spawn(connection);
             handle
         };
-        let network = Self { runtime, handle, counter: AtomicU32::new(0) };
-        for link in network.links()?.iter().filter(|link| link.name.starts_with(UNFINISHED)) {
-            network.delete(link.index).or_failed(|| format!("remove the unfinished interface {}", link.name))?;
+        let network = Self {
+            runtime,
+            handle,
+            counter: AtomicU32::new(0),
+        };
+        for link in network
+            .links()?
+            .iter()
+            .filter(|link| link.name.starts_with(UNFINISHED))
+        {
+            network
+                .delete(link.index)
+                .or_failed(|| format!("remove the unfinished interface {}", link.name))?;
         }
         Ok(network)
     }
 
     fn unfinished_name(&self) -> String {
-        format!("{UNFINISHED}{:x}", self.counter.fetch_add(1, Ordering::Relaxed) & 0x0fff_ffff)
+        format!(
+            "{UNFINISHED}{:x}",
+            self.counter.fetch_add(1, Ordering::Relaxed) & 0x0fff_ffff
+        )
     }
 
-    fn wait<T>(&self, answer: impl Future<Output = std::result::Result<T, Error>>) -> std::result::Result<T, Said> {
+    fn wait<T>(
+        &self,
+        answer: impl Future<Output = std::result::Result<T, Error>>,
+    ) -> std::result::Result<T, Said> {
         self.runtime.block_on(answer).map_err(Said)
     }
 
     /// All interfaces.
     fn links(&self) -> Result<Vec<Link>> {
         let links = self.wait(self.handle.link().get().execute().try_collect::<Vec<_>>());
-        Ok(links.or_failed(|| "list interfaces".to_owned())?.iter().map(Link::from).collect())
+        Ok(links
+            .or_failed(|| "list interfaces".to_owned())?
+            .iter()
+            .map(Link::from)
+            .collect())
     }
 
     /// The interface of a name, if there is one.
     fn link(&self, name: &str) -> Result<Option<Link>> {
-        let request = self.handle.link().get().match_name(name).execute();
+        self.one_link(self.handle.link().get().match_name(name), || {
+            format!("look up interface {name}")
+        })
+    }
+
+    fn link_of_index(&self, index: u32) -> Result<Option<Link>> {
+        self.one_link(self.handle.link().get().match_index(index), || {
+            format!("look up interface number {index}")
+        })
+    }
+
+    fn one_link(&self, request: LinkGetRequest, action: impl FnOnce() -> String) -> Result<Option<Link>> {
+        let request = request.execute();
         let answer = self.wait(async move { std::pin::pin!(request).try_next().await });
         match answer {
             Ok(link) => Ok(link.as_ref().map(Link::from)),
             Err(said) if said.is(rustix::io::Errno::NODEV) => Ok(None),
-            Err(said) => Err(PlatformError::failed(format!("look up interface {name}"), said)),
+            Err(said) => Err(PlatformError::failed(action(), said)),
         }
     }
 
@@ -117,15 +152,17 @@ impl Network {
 
     /// Whether [`remove`](Self::remove) would find something to remove.
     pub(crate) fn would_remove(&self, name: &InterfaceName, owner: &Owner) -> Result<bool> {
-        Ok(self.link(name.as_str())?.is_some_and(|link| link.owner.as_ref() == Some(owner)))
+        Ok(self
+            .link(name.as_str())?
+            .is_some_and(|link| link.owner.as_ref() == Some(owner)))
     }
 
     /// Removes an interface if it is the owner's, and the other half of a pair with it. Somebody else's stays.
     pub(crate) fn remove(&self, name: &InterfaceName, owner: &Owner) -> Result<()> {
         match self.link(name.as_str())? {
-            Some(link) if link.owner.as_ref() == Some(owner) => {
-                self.delete(link.index).or_failed(|| format!("remove interface {name}"))
-            }
+            Some(link) if link.owner.as_ref() == Some(owner) => self
+                .delete(link.index)
+                .or_failed(|| format!("remove interface {name}")),
             Some(_) => {
                 tracing::warn!("interface {name} is not removed: it does not belong to {owner}");
                 Ok(())
@@ -180,5 +217,7 @@ impl std::fmt::Display for Said {
 }
 
 fn conflict(name: &InterfaceName) -> PlatformError {
-    PlatformError::Conflict { object: format!("interface {name}") }
+    PlatformError::Conflict {
+        object: format!("interface {name}"),
+    }
 }

@@ -25,14 +25,18 @@ impl Network {
     pub(crate) fn ensure_pair(&self, pair: &Pair) -> Result<()> {
         let bridge = self
             .link(pair.bridge.as_str())?
-            .ok_or_else(|| PlatformError::NotFound { object: format!("bridge {}", pair.bridge) })?;
+            .ok_or_else(|| PlatformError::NotFound {
+                object: format!("bridge {}", pair.bridge),
+            })?;
         let Some(link) = self.own_link(&pair.host, &pair.owner)? else {
             self.check_jail_side_is_free(pair)?;
             return self.create_pair(pair, &bridge);
         };
         let action = || format!("make interface {} a member of bridge {}", pair.host, pair.bridge);
         if link.bridge != Some(bridge.index) {
-            let message = LinkUnspec::new_with_index(link.index).controller(bridge.index).build();
+            let message = LinkUnspec::new_with_index(link.index)
+                .controller(bridge.index)
+                .build();
             self.change(message).or_failed(action)?;
         }
         self.finish_host_side(pair, link.index).or_failed(action)
@@ -49,16 +53,23 @@ impl Network {
     fn create_pair(&self, pair: &Pair, bridge: &Link) -> Result<()> {
         let action = || format!("create the pair of interfaces {} and {}", pair.host, pair.jail);
         let draft = self.unfinished_name();
-        let peer = LinkUnspec::new_with_name(pair.jail.as_str()).address(pair.mac.0.to_vec()).build();
+        let peer = LinkUnspec::new_with_name(pair.jail.as_str())
+            .address(pair.mac.0.to_vec())
+            .build();
         let message = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
             .name(draft.clone())
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .build();
-        let refused = |said: Said, name| clash(&said, name).unwrap_or_else(|| PlatformError::failed(action(), said));
+        let refused =
+            |said: Said, name| clash(&said, name).unwrap_or_else(|| PlatformError::failed(action(), said));
         self.create(message).map_err(|said| refused(said, &pair.jail))?;
         let link = self.link(&draft)?.ok_or("it vanished").or_failed(action)?;
         let result = self
-            .change(LinkUnspec::new_with_name(pair.jail.as_str()).alias(mark(&pair.owner)).build())
+            .change(
+                LinkUnspec::new_with_name(pair.jail.as_str())
+                    .alias(mark(&pair.owner))
+                    .build(),
+            )
             .and_then(|()| {
                 self.change(
                     LinkUnspec::new_with_index(link.index)
@@ -70,7 +81,8 @@ impl Network {
             })
             .and_then(|()| self.finish_host_side(pair, link.index));
         if let Err(said) = result {
-            self.delete(link.index).or_failed(|| format!("remove the unfinished pair of {}", pair.host))?;
+            self.delete(link.index)
+                .or_failed(|| format!("remove the unfinished pair of {}", pair.host))?;
             return Err(refused(said, &pair.host));
         }
         Ok(())

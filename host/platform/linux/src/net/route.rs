@@ -16,15 +16,19 @@ use crate::failure::OrFailed;
 impl Network {
     /// The interfaces of the default routes; of several routes, that of the preferred one.
     pub(crate) fn gateways(&self) -> Result<Gateways> {
-        Ok(Gateways { inet: self.gateway(AddressFamily::Inet)?, inet6: self.gateway(AddressFamily::Inet6)? })
+        Ok(Gateways {
+            inet: self.gateway(AddressFamily::Inet)?,
+            inet6: self.gateway(AddressFamily::Inet6)?,
+        })
     }
 
     fn gateway(&self, family: AddressFamily) -> Result<Option<InterfaceName>> {
         let action = || "read the routing table".to_owned();
         let mut request = RouteMessage::default();
         request.header.address_family = family;
-        let routes =
-            self.wait(self.handle.route().get(request).execute().try_collect::<Vec<_>>()).or_failed(action)?;
+        let routes = self
+            .wait(self.handle.route().get(request).execute().try_collect::<Vec<_>>())
+            .or_failed(action)?;
         let best = routes
             .iter()
             .filter(|route| {
@@ -35,41 +39,55 @@ impl Network {
             .filter_map(|route| Some((priority(route), interface(route)?)))
             .min();
         let Some((_, index)) = best else { return Ok(None) };
-        Ok(self.links()?.into_iter().find(|link| link.index == index).and_then(|link| link.name.parse().ok()))
+        Ok(self.link_of_index(index)?.and_then(|link| link.name.parse().ok()))
     }
 
     /// The way to an address; `None` if there is none.
     fn way_to(&self, address: IpAddr) -> Result<Option<RouteMessage>> {
         let action = || format!("find the route to {address}");
         let mut request = RouteMessage::default();
-        (request.header.address_family, request.header.destination_prefix_length) = match address {
+        (
+            request.header.address_family,
+            request.header.destination_prefix_length,
+        ) = match address {
             IpAddr::V4(_) => (AddressFamily::Inet, 32),
             IpAddr::V6(_) => (AddressFamily::Inet6, 128),
         };
-        request.attributes.push(RouteAttribute::Destination(address.into()));
+        request
+            .attributes
+            .push(RouteAttribute::Destination(address.into()));
         let request = self.handle.route().get(request).execute();
         match self.wait(async move { std::pin::pin!(request).try_next().await }) {
-            Err(said) if said.is(Errno::NETUNREACH) || said.is(Errno::HOSTUNREACH) || said.is(Errno::NETDOWN) => Ok(None),
+            Err(said)
+                if said.is(Errno::NETUNREACH) || said.is(Errno::HOSTUNREACH) || said.is(Errno::NETDOWN) =>
+            {
+                Ok(None)
+            }
             answer => answer.or_failed(action),
         }
     }
 
     /// Whether an address is the host's own.
     pub(crate) fn is_local(&self, address: IpAddr) -> Result<bool> {
-        Ok(self.way_to(address)?.is_some_and(|route| route.header.kind == RouteType::Local))
+        Ok(self
+            .way_to(address)?
+            .is_some_and(|route| route.header.kind == RouteType::Local))
     }
 
     /// Lets the host itself reach these containers from 127.0.0.1, as users of published ports expect: the bridges they
     /// are behind accept packets from there. The firewall lets no other such packet pass in either direction.
     pub(crate) fn open_loopback_way_to(&self, containers: &BTreeSet<IpAddr>) -> Result<()> {
         for address in containers.iter().filter(|address| address.is_ipv4()) {
-            let Some(index) = self.way_to(*address)?.as_ref().and_then(interface) else { continue };
-            let links = self.links()?;
-            let Some(bridge) = links.iter().find(|link| link.index == index && link.owner.is_some()) else { continue };
-            let name: InterfaceName = match bridge.name.parse() {
-                Ok(name) => name,
-                Err(_) => continue,
+            let Some(index) = self.way_to(*address)?.as_ref().and_then(interface) else {
+                continue;
             };
+            let Some(link) = self.link_of_index(index)?.filter(|link| link.owner.is_some()) else {
+                continue;
+            };
+            let name = link
+                .name
+                .parse()
+                .or_failed(|| format!("understand the name of interface {}", link.name))?;
             sysctl::write(&sysctl::ipv4(&name, "route_localnet"), "1")
                 .or_failed(|| format!("let the host reach published ports behind {name} from 127.0.0.1"))?;
         }

@@ -10,19 +10,26 @@ use kleene_platform::{PlatformError, Result};
 use crate::failure::OrFailed;
 
 pub(crate) fn ipv4(interface: &InterfaceName, setting: &str) -> PathBuf {
-    Path::new("/proc/sys/net/ipv4/conf").join(interface.as_str()).join(setting)
+    Path::new("/proc/sys/net/ipv4/conf")
+        .join(interface.as_str())
+        .join(setting)
 }
 
 pub(crate) fn ipv6(interface: &InterfaceName, setting: &str) -> PathBuf {
-    Path::new("/proc/sys/net/ipv6/conf").join(interface.as_str()).join(setting)
+    Path::new("/proc/sys/net/ipv6/conf")
+        .join(interface.as_str())
+        .join(setting)
 }
 
 /// Writes a setting unless it has the value. One of IPv6 is absent where the kernel runs without IPv6, and not needed.
 pub(crate) fn write(path: &Path, value: &str) -> io::Result<()> {
     match fs::read_to_string(path) {
         Ok(present) if present.trim() == value => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.starts_with("/proc/sys/net/ipv6") => Ok(()),
-        _ => fs::write(path, value).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path.starts_with("/proc/sys/net/ipv6") => {
+            Ok(())
+        }
+        _ => fs::write(path, value)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
     }
 }
 

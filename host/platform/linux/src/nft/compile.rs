@@ -9,8 +9,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use kleene_plan::{
-    Address, Direction, Family, FilterRule, InterfaceMatch, InterfaceName, NatRule, Owner, PortRange, Protocol,
-    RdrRule, Rule,
+    Address, Direction, Family, FilterRule, InterfaceMatch, InterfaceName, NatRule, Owner, PortRange,
+    Protocol, RdrRule, Rule,
 };
 use kleene_platform::{PlatformError, Result};
 
@@ -25,7 +25,10 @@ pub(crate) fn interfaces_of_redirections(rules: &[Rule]) -> BTreeSet<InterfaceNa
     rules
         .iter()
         .filter_map(|rule| match rule {
-            Rule::Rdr(RdrRule { interface: InterfaceMatch::Named(name), .. }) => Some(name.clone()),
+            Rule::Rdr(RdrRule {
+                interface: InterfaceMatch::Named(name),
+                ..
+            }) => Some(name.clone()),
             _ => None,
         })
         .collect()
@@ -37,7 +40,15 @@ pub(crate) fn interfaces_of_redirections(rules: &[Rule]) -> BTreeSet<InterfaceNa
 /// [`PlatformError::NotSupported`], with the rule, for one that no packet could ever match.
 pub(crate) fn compile(owner: &Owner, rules: &[Rule], addresses: &Addresses) -> Result<BTreeSet<Element>> {
     let mut elements = BTreeSet::new();
-    let filters = || rules.iter().filter_map(|rule| if let Rule::Filter(rule) = rule { Some(rule) } else { None });
+    let filters = || {
+        rules.iter().filter_map(|rule| {
+            if let Rule::Filter(rule) = rule {
+                Some(rule)
+            } else {
+                None
+            }
+        })
+    };
     let (first, last) = match owner {
         Owner::Network(_) => (Phase::NetworkQuick, Phase::Network),
         Owner::Endpoint(_) => (Phase::EndpointQuick, Phase::Endpoint),
@@ -77,7 +88,11 @@ fn filter<'a>(
                     on_networks: rule.interface == InterfaceMatch::KleeneNetworks,
                     fields: conditions.iter().map(|(field, _)| *field).collect(),
                 };
-                elements.insert(Element { set: Set::Filter(shape), key: joined(&conditions), value: None });
+                elements.insert(Element {
+                    set: Set::Filter(shape),
+                    key: joined(&conditions),
+                    value: None,
+                });
             }
         }
     }
@@ -93,7 +108,11 @@ fn ways(direction: Direction) -> &'static [Way] {
 }
 
 fn joined(conditions: &[Condition]) -> String {
-    conditions.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(" . ")
+    conditions
+        .iter()
+        .map(|(_, value)| value.as_str())
+        .collect::<Vec<_>>()
+        .join(" . ")
 }
 
 /// The rule as alternatives, each a list of conditions that must all hold; never an empty list.
@@ -108,13 +127,17 @@ fn conditions(rule: &FilterRule) -> Result<Vec<Vec<Condition>>> {
     }
     if alternatives == [vec![]] {
         // A rule for everything still needs something to look up.
-        alternatives = [Family::Inet, Family::Inet6].map(|family| vec![field::family(family)]).to_vec();
+        alternatives = [Family::Inet, Family::Inet6]
+            .map(|family| vec![field::family(family)])
+            .to_vec();
     }
     Ok(alternatives)
 }
 
 fn product(left: &[Vec<Condition>], right: &[Vec<Condition>]) -> Vec<Vec<Condition>> {
-    left.iter().flat_map(|first| right.iter().map(|second| [first.as_slice(), second].concat())).collect()
+    left.iter()
+        .flat_map(|first| right.iter().map(|second| [first.as_slice(), second].concat()))
+        .collect()
 }
 
 fn addresses(rule: &FilterRule) -> Result<Vec<Vec<Condition>>> {
@@ -154,20 +177,25 @@ fn protocols(rule: &FilterRule) -> Result<Vec<Vec<Condition>>> {
         (None, Some(_)) => vec![Protocol::Tcp, Protocol::Udp],
         (Some(Protocol::Icmp), Some(_)) => return Err(impossible(rule, "ICMP has no ports")),
         (Some(Protocol::Icmp), None) if family.is_none() => {
-            let both = [Family::Inet, Family::Inet6].map(|family| vec![field::protocol(Protocol::Icmp, family)]);
+            let both =
+                [Family::Inet, Family::Inet6].map(|family| vec![field::protocol(Protocol::Icmp, family)]);
             return Ok(both.to_vec());
         }
         (Some(protocol), _) => vec![protocol],
     };
     let family = family.unwrap_or(Family::Inet);
-    Ok(protocols.into_iter().map(|protocol| vec![field::protocol(protocol, family)]).collect())
+    Ok(protocols
+        .into_iter()
+        .map(|protocol| vec![field::protocol(protocol, family)])
+        .collect())
 }
 
 fn ports(rule: &FilterRule) -> Result<Vec<Vec<Condition>>> {
     Ok(match rule.to_ports {
-        Some(range) if range.count() <= u32::from(u16::MAX) => {
-            field::port_blocks(range).into_iter().map(|block| vec![block]).collect()
-        }
+        Some(range) if range.count() <= u32::from(u16::MAX) => field::port_blocks(range)
+            .into_iter()
+            .map(|block| vec![block])
+            .collect(),
         // All ports are no condition.
         _ => vec![vec![]],
     })
@@ -180,7 +208,11 @@ fn nat(rule: &NatRule, elements: &mut BTreeSet<Element>) {
     };
     let conditions = [field::interface(&rule.interface), source];
     let fields: Vec<Field> = conditions.iter().map(|(field, _)| *field).collect();
-    elements.insert(Element { set: Set::Masquerade(fields), key: joined(&conditions), value: None });
+    elements.insert(Element {
+        set: Set::Masquerade(fields),
+        key: joined(&conditions),
+        value: None,
+    });
 }
 
 /// Port by port: nftables cannot shift a range.
@@ -194,7 +226,11 @@ fn rdr(rule: &RdrRule, addresses: &Addresses, elements: &mut BTreeSet<Element>) 
         InterfaceMatch::Any => vec![(Arrival::Anywhere, String::new())],
         InterfaceMatch::KleeneNetworks => vec![(Arrival::Networks, String::new())],
         InterfaceMatch::Named(name) => {
-            let at = addresses.get(name).into_iter().flatten().filter(|address| Family::of(**address) == family);
+            let at = addresses
+                .get(name)
+                .into_iter()
+                .flatten()
+                .filter(|address| Family::of(**address) == family);
             std::iter::once((Arrival::On, format!("{} . ", quoted(name))))
                 .chain(at.map(|address| (Arrival::At, format!("{address} . "))))
                 .collect()
@@ -215,14 +251,22 @@ fn rdr(rule: &RdrRule, addresses: &Addresses, elements: &mut BTreeSet<Element>) 
 fn port_pairs(rule: &RdrRule) -> Result<Vec<(u16, u16)>> {
     let all = |range: PortRange| range.first()..=range.last();
     if rule.to_ports.count() == 1 {
-        Ok(all(rule.ports).map(|host| (host, rule.to_ports.first())).collect())
+        Ok(all(rule.ports)
+            .map(|host| (host, rule.to_ports.first()))
+            .collect())
     } else if rule.to_ports.count() == rule.ports.count() {
         Ok(all(rule.ports).zip(all(rule.to_ports)).collect())
     } else {
-        Err(impossible(&Rule::Rdr(rule.clone()), "the two ranges of ports differ in length"))
+        Err(impossible(
+            &Rule::Rdr(rule.clone()),
+            "the two ranges of ports differ in length",
+        ))
     }
 }
 
 fn impossible(rule: &impl std::fmt::Display, reason: &str) -> PlatformError {
-    PlatformError::NotSupported { what: format!("the rule '{rule}'"), reason: reason.to_owned() }
+    PlatformError::NotSupported {
+        what: format!("the rule '{rule}'"),
+        reason: reason.to_owned(),
+    }
 }

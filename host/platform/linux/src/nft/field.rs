@@ -92,7 +92,9 @@ fn masked(expression: &str, family: Family, bits: u8) -> String {
         Family::Inet if bits == 32 => return expression.to_owned(),
         Family::Inet6 if bits == 128 => return expression.to_owned(),
         Family::Inet => Ipv4Addr::from_bits(u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0)).into(),
-        Family::Inet6 => Ipv6Addr::from_bits(u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)).into(),
+        Family::Inet6 => {
+            Ipv6Addr::from_bits(u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0)).into()
+        }
     };
     format!("{expression} & {mask}")
 }
@@ -103,7 +105,11 @@ fn port_mask(bits: u8) -> u16 {
 
 /// Joins the expressions of several fields to one key.
 pub(crate) fn concatenated(fields: &[Field], part: impl Fn(Field) -> String) -> String {
-    fields.iter().map(|field| part(*field)).collect::<Vec<_>>().join(" . ")
+    fields
+        .iter()
+        .map(|field| part(*field))
+        .collect::<Vec<_>>()
+        .join(" . ")
 }
 
 /// A field with its value.
@@ -123,11 +129,17 @@ pub(crate) fn family(family: Family) -> Condition {
 }
 
 pub(crate) fn source(net: &IpNet) -> Condition {
-    (Field::Source(Family::of(net.addr()), net.prefix_len()), net.network().to_string())
+    (
+        Field::Source(Family::of(net.addr()), net.prefix_len()),
+        net.network().to_string(),
+    )
 }
 
 pub(crate) fn destination(net: &IpNet) -> Condition {
-    (Field::Destination(Family::of(net.addr()), net.prefix_len()), net.network().to_string())
+    (
+        Field::Destination(Family::of(net.addr()), net.prefix_len()),
+        net.network().to_string(),
+    )
 }
 
 /// A protocol; ICMP has a number of its own for IPv6.
@@ -163,7 +175,15 @@ mod tests {
 
     #[test]
     fn a_port_range_is_covered_exactly() {
-        for (first, last) in [(80, 80), (0, 65535), (8080, 8090), (1, 65534), (1024, 2047), (65535, 65535), (0, 0)] {
+        for (first, last) in [
+            (80, 80),
+            (0, 65535),
+            (8080, 8090),
+            (1, 65534),
+            (1024, 2047),
+            (65535, 65535),
+            (0, 0),
+        ] {
             let mut ports = Vec::new();
             for (field, value) in port_blocks(PortRange::new(first, last).unwrap()) {
                 let Field::Port(bits) = field else { unreachable!() };
@@ -178,9 +198,18 @@ mod tests {
 
     #[test]
     fn an_address_is_masked_to_its_prefix() {
-        assert_eq!(Field::Source(Family::Inet, 24).expression(Way::In), "ip saddr & 255.255.255.0");
-        assert_eq!(Field::Destination(Family::Inet, 32).expression(Way::In), "ip daddr");
-        assert_eq!(Field::Destination(Family::Inet6, 64).expression(Way::Out), "ip6 daddr & ffff:ffff:ffff:ffff::");
+        assert_eq!(
+            Field::Source(Family::Inet, 24).expression(Way::In),
+            "ip saddr & 255.255.255.0"
+        );
+        assert_eq!(
+            Field::Destination(Family::Inet, 32).expression(Way::In),
+            "ip daddr"
+        );
+        assert_eq!(
+            Field::Destination(Family::Inet6, 64).expression(Way::Out),
+            "ip6 daddr & ffff:ffff:ffff:ffff::"
+        );
         assert_eq!(Field::Port(13).expression(Way::In), "th dport & 0xfff8");
     }
 }

@@ -37,7 +37,9 @@ impl Journal {
     pub(crate) fn open(directory: PathBuf) -> io::Result<(Self, Option<Token>)> {
         fs::create_dir_all(&directory)?;
         let journal = Self { directory };
-        let loaded = fs::read(journal.loaded()).ok().and_then(|text| serde_json::from_slice::<Loaded>(&text).ok());
+        let loaded = fs::read(journal.loaded())
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Loaded>(&text).ok());
         match loaded {
             Some(loaded) if loaded.boot == boot()? => Ok((journal, Some(Token(loaded.token)))),
             _ => {
@@ -52,7 +54,9 @@ impl Journal {
         let mut entries = BTreeMap::new();
         for file in fs::read_dir(&self.directory)? {
             let path = file?.path();
-            let owner = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")?.parse::<Owner>().ok());
+            let owner = path
+                .file_name()
+                .and_then(|name| name.to_str()?.strip_suffix(".json")?.parse::<Owner>().ok());
             let Some(owner) = owner else { continue };
             match serde_json::from_slice(&fs::read(&path)?) {
                 Ok(entry) => {
@@ -74,7 +78,13 @@ impl Journal {
     }
 
     pub(crate) fn write_token(&self, token: Token) -> io::Result<()> {
-        write(&self.loaded(), &Loaded { boot: boot()?, token: token.0 })
+        write(
+            &self.loaded(),
+            &Loaded {
+                boot: boot()?,
+                token: token.0,
+            },
+        )
     }
 
     fn entry(&self, owner: &Owner) -> PathBuf {

@@ -62,7 +62,11 @@ fn run_command(text: &str, mode: Mode) -> Result<(), String> {
         input.write_all(text.as_bytes()).map_err(missing)?;
     }
     let output = child.wait_with_output().map_err(missing)?;
-    if output.status.success() { Ok(()) } else { Err(first_lines(&String::from_utf8_lossy(&output.stderr))) }
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(first_lines(&String::from_utf8_lossy(&output.stderr)))
+    }
 }
 
 /// nft repeats each wrong line with a mark under it; the first message is enough.
@@ -118,12 +122,17 @@ impl Context {
         // only read; the error buffer belongs to the context and stays valid until its next call.
         unsafe {
             let symbol = |error: libloading::Error| error.to_string();
-            self.function::<SetDryRun>(b"nft_ctx_set_dry_run\0").map_err(symbol)?(self.handle, mode == Mode::Check);
-            let run = self.function::<Run>(b"nft_run_cmd_from_buffer\0").map_err(symbol)?;
+            self.function::<SetDryRun>(b"nft_ctx_set_dry_run\0")
+                .map_err(symbol)?(self.handle, mode == Mode::Check);
+            let run = self
+                .function::<Run>(b"nft_run_cmd_from_buffer\0")
+                .map_err(symbol)?;
             if run(self.handle, text.as_ptr()) == 0 {
                 return Ok(());
             }
-            let error = self.function::<GetError>(b"nft_ctx_get_error_buffer\0").map_err(symbol)?(self.handle);
+            let error = self
+                .function::<GetError>(b"nft_ctx_get_error_buffer\0")
+                .map_err(symbol)?(self.handle);
             if error.is_null() {
                 return Err("libnftables gives no reason".to_owned());
             }

@@ -17,8 +17,12 @@
 
 mod compile;
 mod field;
+#[cfg(test)]
+mod golden;
 mod journal;
 mod loader;
+#[cfg(test)]
+mod meaning;
 mod ruleset;
 mod set;
 
@@ -70,8 +74,16 @@ impl Firewall {
             let change = ruleset.plan(Holder::Owner(owner), Some(elements))?;
             ruleset.commit(change);
         }
-        let state = State { loader: Loader::open(), ruleset, token, is_certain: false };
-        Ok(Self { journal, state: Mutex::new(state) })
+        let state = State {
+            loader: Loader::open(),
+            ruleset,
+            token,
+            is_certain: false,
+        };
+        Ok(Self {
+            journal,
+            state: Mutex::new(state),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -80,38 +92,57 @@ impl Firewall {
 
     /// Whether setting an owner's rules, or clearing them, would change the kernel's.
     pub(crate) fn would_change(&self, owner: &Owner, rules: Option<(&[Rule], &Addresses)>) -> Result<bool> {
-        let wanted = rules.map(|(rules, addresses)| compile(owner, rules, addresses)).transpose()?;
+        let wanted = rules
+            .map(|(rules, addresses)| compile(owner, rules, addresses))
+            .transpose()?;
         let mut state = self.state();
         let held = state.ruleset.held_by(&Holder::Owner(owner.clone()));
         // Clearing rules that nobody set is nothing, whatever the table holds.
-        let Some(held) = held else { return Ok(wanted.is_some()) };
+        let Some(held) = held else {
+            return Ok(wanted.is_some());
+        };
         Ok(wanted.as_ref() != Some(held) || !state.is_loaded())
     }
 
     /// Makes these all the rules of an owner.
     pub(crate) fn set(&self, owner: &Owner, rules: &[Rule], addresses: Addresses) -> Result<()> {
         let elements = compile(owner, rules, &addresses)?;
-        self.change(Holder::Owner(owner.clone()), Some(elements), || format!("load the firewall rules of {owner}"))?;
-        let entry = Entry { rules: rules.to_vec(), addresses };
-        self.journal.write(owner, &entry).or_failed(|| format!("write down the firewall rules of {owner}"))
+        self.change(Holder::Owner(owner.clone()), Some(elements), || {
+            format!("load the firewall rules of {owner}")
+        })?;
+        let entry = Entry {
+            rules: rules.to_vec(),
+            addresses,
+        };
+        self.journal
+            .write(owner, &entry)
+            .or_failed(|| format!("write down the firewall rules of {owner}"))
     }
 
     /// Takes all rules of an owner away.
     pub(crate) fn clear(&self, owner: &Owner) -> Result<()> {
-        self.change(Holder::Owner(owner.clone()), None, || format!("remove the firewall rules of {owner}"))?;
-        self.journal.forget(owner).or_failed(|| format!("forget the firewall rules of {owner}"))
+        self.change(Holder::Owner(owner.clone()), None, || {
+            format!("remove the firewall rules of {owner}")
+        })?;
+        self.journal
+            .forget(owner)
+            .or_failed(|| format!("forget the firewall rules of {owner}"))
     }
 
     /// Counts an interface among those of Kleene's networks.
     pub(crate) fn add_network(&self, name: &InterfaceName) -> Result<()> {
-        self.change(Holder::Interface(name.clone()), Some(interface_elements(name)), || {
-            format!("make interface {name} known to the firewall")
-        })
+        self.change(
+            Holder::Interface(name.clone()),
+            Some(interface_elements(name)),
+            || format!("make interface {name} known to the firewall"),
+        )
     }
 
     /// No longer counts an interface among those of Kleene's networks.
     pub(crate) fn remove_network(&self, name: &InterfaceName) -> Result<()> {
-        self.change(Holder::Interface(name.clone()), None, || format!("take interface {name} out of the firewall"))
+        self.change(Holder::Interface(name.clone()), None, || {
+            format!("take interface {name} out of the firewall")
+        })
     }
 
     fn change(
@@ -134,7 +165,11 @@ impl Firewall {
             match state.loader.run(&text, Mode::Load) {
                 Ok(()) => {
                     state.ruleset.commit(change);
-                    return if state.ruleset.is_empty() { self.load_all(&mut state, &action) } else { Ok(()) };
+                    return if state.ruleset.is_empty() {
+                        self.load_all(&mut state, &action)
+                    } else {
+                        Ok(())
+                    };
                 }
                 Err(reason) => tracing::warn!("could not {}: {reason}; everything is loaded anew", action()),
             }
@@ -155,7 +190,9 @@ impl Firewall {
         state.loader.run(&text, Mode::Load).or_failed(action)?;
         state.is_certain = true;
         if state.token.replace(token) != Some(token) {
-            self.journal.write_token(token).or_failed(|| "write down that the firewall is loaded".to_owned())?;
+            self.journal
+                .write_token(token)
+                .or_failed(|| "write down that the firewall is loaded".to_owned())?;
         }
         Ok(())
     }
@@ -171,11 +208,20 @@ impl State {
 fn new_token() -> Token {
     // Ids are random; eight of their digits are enough to tell two tables apart.
     let id = Id::generate();
-    Token(id.as_str().bytes().take(8).fold(0, |sum, digit| sum << 4 | u32::from(digit & 0xf)))
+    Token(
+        id.as_str()
+            .bytes()
+            .take(8)
+            .fold(0, |sum, digit| sum << 4 | u32::from(digit & 0xf)),
+    )
 }
 
 /// The text that an owner's rules alone would be loaded by.
-pub(crate) fn render(owner: &Owner, rules: &[Rule], addresses: &BTreeMap<InterfaceName, Vec<IpAddr>>) -> String {
+pub(crate) fn render(
+    owner: &Owner,
+    rules: &[Rule],
+    addresses: &BTreeMap<InterfaceName, Vec<IpAddr>>,
+) -> String {
     let mut ruleset = Ruleset::default();
     let change = compile(owner, rules, addresses)
         .and_then(|elements| ruleset.plan(Holder::Owner(owner.clone()), Some(elements)));

@@ -57,7 +57,11 @@ pub(crate) struct Change {
 /// The elements by which a network's interface is known.
 pub(crate) fn interface_elements(name: &InterfaceName) -> BTreeSet<Element> {
     let name = quoted(name);
-    let element = |set, key| Element { set, key, value: None };
+    let element = |set, key| Element {
+        set,
+        key,
+        value: None,
+    };
     BTreeSet::from([
         element(Set::Networks, name.clone()),
         element(Set::Bridges, name.clone()),
@@ -86,8 +90,11 @@ impl Ruleset {
         let nothing = BTreeSet::new();
         let old = self.holders.get(&holder).unwrap_or(&nothing);
         let wanted = after.as_ref().unwrap_or(&nothing);
-        let gone: Vec<_> =
-            old.difference(wanted).filter(|element| self.others(element, &holder) == 0).cloned().collect();
+        let gone: Vec<_> = old
+            .difference(wanted)
+            .filter(|element| self.others(element, &holder) == 0)
+            .cloned()
+            .collect();
         let mut new = Vec::new();
         for element in wanted.difference(old) {
             match self.held(element) {
@@ -115,7 +122,14 @@ impl Ruleset {
                 sets_gone.insert(set.clone());
             }
         }
-        Ok(Change { holder, after, gone, new, sets_gone, sets_new })
+        Ok(Change {
+            holder,
+            after,
+            gone,
+            new,
+            sets_gone,
+            sets_new,
+        })
     }
 
     fn held(&self, element: &Element) -> Option<&Held> {
@@ -123,14 +137,18 @@ impl Ruleset {
     }
 
     fn others(&self, element: &Element, holder: &Holder) -> usize {
-        self.held(element).map_or(0, |held| held.holders.iter().filter(|other| *other != holder).count())
+        self.held(element).map_or(0, |held| {
+            held.holders.iter().filter(|other| *other != holder).count()
+        })
     }
 
     /// Makes a change in memory.
     pub(crate) fn commit(&mut self, change: Change) {
         let Change { holder, after, .. } = change;
         for element in self.holders.remove(&holder).unwrap_or_default() {
-            let Some(set) = self.sets.get_mut(&element.set) else { continue };
+            let Some(set) = self.sets.get_mut(&element.set) else {
+                continue;
+            };
             if let Some(held) = set.get_mut(&element.key) {
                 held.holders.remove(&holder);
                 if held.holders.is_empty() {
@@ -147,7 +165,10 @@ impl Ruleset {
                 .entry(element.set.clone())
                 .or_default()
                 .entry(element.key.clone())
-                .or_insert_with(|| Held { value: element.value.clone(), holders: BTreeSet::new() })
+                .or_insert_with(|| Held {
+                    value: element.value.clone(),
+                    holders: BTreeSet::new(),
+                })
                 .holders
                 .insert(holder.clone());
         }
@@ -163,11 +184,24 @@ impl Ruleset {
         }
         for element in &change.gone {
             if !change.sets_gone.contains(&element.set) {
-                line(&mut text, format_args!("delete element inet kleene {} {{ {} }}", element.set.name(), element.key));
+                line(
+                    &mut text,
+                    format_args!(
+                        "delete element inet kleene {} {{ {} }}",
+                        element.set.name(),
+                        element.key
+                    ),
+                );
             }
         }
         for element in &change.new {
-            add(&mut text, &element.set, &element.key, element.value.as_deref(), &change.holder);
+            add(
+                &mut text,
+                &element.set,
+                &element.key,
+                element.value.as_deref(),
+                &change.holder,
+            );
         }
         let changed: BTreeSet<Chain> = change
             .sets_new
@@ -179,13 +213,19 @@ impl Ruleset {
         let mut sets: BTreeSet<&Set> = self.sets.keys().chain(&change.sets_new).collect();
         sets.retain(|set| !change.sets_gone.contains(set));
         for chain in changed {
-            line(&mut text, format_args!("flush chain inet kleene {}", chain.name()));
+            line(
+                &mut text,
+                format_args!("flush chain inet kleene {}", chain.name()),
+            );
             fill_static(&mut text, chain);
             fill(&mut text, chain, &sets);
         }
         for set in &change.sets_gone {
             let kind = if set.is_map() { "map" } else { "set" };
-            line(&mut text, format_args!("delete {kind} inet kleene {}", set.name()));
+            line(
+                &mut text,
+                format_args!("delete {kind} inet kleene {}", set.name()),
+            );
         }
         text
     }
@@ -236,7 +276,11 @@ impl Token {
 
     /// Fails to load where the token is not in the table; else changes nothing.
     pub(crate) fn renew(self) -> String {
-        format!("delete element inet kleene loaded {{ {:#010x} }}\n{}", self.0, self.add())
+        format!(
+            "delete element inet kleene loaded {{ {:#010x} }}\n{}",
+            self.0,
+            self.add()
+        )
     }
 }
 
@@ -276,14 +320,24 @@ fn fill(text: &mut String, chain: Chain, sets: &BTreeSet<&Set>) {
 
 fn declare(text: &mut String, set: &Set) {
     let kind = if set.is_map() { "map" } else { "set" };
-    line(text, format_args!("add {kind} inet kleene {} {{ type {}; }}", set.name(), set.data_type()));
+    line(
+        text,
+        format_args!(
+            "add {kind} inet kleene {} {{ type {}; }}",
+            set.name(),
+            set.data_type()
+        ),
+    );
 }
 
 fn add(text: &mut String, set: &Set, key: &str, value: Option<&str>, holder: &Holder) {
     let value = value.map(|value| format!(" : {value}")).unwrap_or_default();
     line(
         text,
-        format_args!("add element inet kleene {} {{ {key} comment \"{holder}\"{value} }}", set.name()),
+        format_args!(
+            "add element inet kleene {} {{ {key} comment \"{holder}\"{value} }}",
+            set.name()
+        ),
     );
 }
 

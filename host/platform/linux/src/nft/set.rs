@@ -114,8 +114,13 @@ pub(crate) enum Chain {
 }
 
 impl Chain {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::In, Self::Out, Self::Prerouting, Self::RedirectOwn, Self::Postrouting];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::In,
+        Self::Out,
+        Self::Prerouting,
+        Self::RedirectOwn,
+        Self::Postrouting,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -143,13 +148,24 @@ impl Set {
             Self::Networks => "networks".to_owned(),
             Self::Bridges => "bridges".to_owned(),
             Self::Hairpins => "hairpins".to_owned(),
-            Self::Filter(Shape { way, phase, level, verdict, on_networks, fields }) => {
+            Self::Filter(Shape {
+                way,
+                phase,
+                level,
+                verdict,
+                on_networks,
+                fields,
+            }) => {
                 let way = match way {
                     Way::In => "in",
                     Way::Out => "out",
                 };
                 let networks = if *on_networks { "_networks" } else { "" };
-                format!("{way}_{}{level}_{verdict}{networks}{}", *phase as u8 + 1, names(fields))
+                format!(
+                    "{way}_{}{level}_{verdict}{networks}{}",
+                    *phase as u8 + 1,
+                    names(fields)
+                )
             }
             Self::Masquerade(fields) => format!("masquerade{}", names(fields)),
             Self::Redirect(arrival, family) => {
@@ -199,7 +215,10 @@ impl Set {
                     false => String::new(),
                 };
                 let key = concatenated(&shape.fields, |field| field.expression(shape.way));
-                vec![(chain, format!("{networks}{key} @{name} {}", shape.verdict.statement()))]
+                vec![(
+                    chain,
+                    format!("{networks}{key} @{name} {}", shape.verdict.statement()),
+                )]
             }
             Self::Masquerade(fields) => {
                 let key = concatenated(fields, |field| field.expression(Way::Out));
@@ -207,22 +226,30 @@ impl Set {
             }
             Self::Redirect(arrival, family) => {
                 let header = header(*family);
-                let dnat =
-                    |key: &str| format!("dnat {header} to {key}meta l4proto . th dport map @{name}");
+                let dnat = |key: &str| format!("dnat {header} to {key}meta l4proto . th dport map @{name}");
                 match arrival {
                     Arrival::Anywhere => {
                         let rule = format!("fib daddr type local {}", dnat(""));
                         vec![(Chain::Prerouting, rule.clone()), (Chain::RedirectOwn, rule)]
                     }
                     Arrival::Networks => {
-                        vec![(Chain::Prerouting, format!("iifname @networks fib daddr type local {}", dnat("")))]
+                        vec![(
+                            Chain::Prerouting,
+                            format!("iifname @networks fib daddr type local {}", dnat("")),
+                        )]
                     }
                     Arrival::On => {
-                        vec![(Chain::Prerouting, format!("fib daddr . iif type local {}", dnat("iifname . ")))]
+                        vec![(
+                            Chain::Prerouting,
+                            format!("fib daddr . iif type local {}", dnat("iifname . ")),
+                        )]
                     }
                     Arrival::At => {
                         let rule = dnat(&format!("{header} daddr . "));
-                        vec![(Chain::Prerouting, format!("iifname @networks {rule}")), (Chain::RedirectOwn, rule)]
+                        vec![
+                            (Chain::Prerouting, format!("iifname @networks {rule}")),
+                            (Chain::RedirectOwn, rule),
+                        ]
                     }
                 }
             }

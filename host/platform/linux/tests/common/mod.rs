@@ -1,7 +1,10 @@
 //! Throw-away namespaces: what a test mounts, or does to the network, ends with its thread.
 #![allow(dead_code, reason = "each test binary uses its part")]
-
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that fails fails its test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a fixture that fails fails its test"
+)]
 pub mod net;
 
 use std::path::Path;

@@ -6,21 +6,24 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use kleene_linux::{LinuxConfig, LinuxPlatform};
 use kleene_plan::{
-    Action, Address, Bridge, Direction, FilterRule, Id, InterfaceMatch, InterfaceName, MacAddress, NatRule, Op, Owner,
-    Pair, PortRange, Protocol, RdrRule, Rule,
+    Action, Address, Bridge, Direction, FilterRule, Id, InterfaceMatch, InterfaceName, MacAddress, NatRule,
+    Op, Owner, Pair, PortRange, Protocol, RdrRule, Rule,
 };
 use kleene_platform::Platform;
 use rustix::thread::UnshareFlags;
 
 use super::{enter, own_mounts};
 
-/// How long a blocked connection is waited for.
-const PATIENCE: Duration = Duration::from_millis(400);
+/// How long an answer is waited for; a fresh interface may lose the first packet, and ARP repeats after a second.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How long is waited for an answer that must not come.
+const SILENCE: Duration = Duration::from_millis(400);
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -37,16 +40,22 @@ impl Stack {
         std::thread::spawn(move || {
             enter(UnshareFlags::NEWNET);
             ip("link set lo up");
-            tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs()).unwrap();
+            tell.send(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs())
+                .unwrap();
             queue.iter().for_each(|job| job());
         });
-        Self { jobs, tid: told.recv().unwrap() }
+        Self {
+            jobs,
+            tid: told.recv().unwrap(),
+        }
     }
 
     /// Does something in the namespace.
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (tell, told) = channel();
-        self.jobs.send(Box::new(move || tell.send(job()).unwrap())).unwrap();
+        self.jobs
+            .send(Box::new(move || tell.send(job()).unwrap()))
+            .unwrap();
         told.recv().expect("the job panicked")
     }
 
@@ -63,12 +72,22 @@ impl Stack {
     /// What a server at the address answers; `None`: no connection.
     pub fn ask(&self, address: &str) -> Option<String> {
         let address = address.parse().unwrap();
-        self.run(move || ask(address))
+        self.run(move || ask(address, PATIENCE))
+    }
+
+    /// Whether neither TCP nor UDP gets an answer from the address.
+    pub fn is_kept_from(&self, address: &str) -> bool {
+        let address = address.parse().unwrap();
+        self.run(move || {
+            ask(address, SILENCE)
+                .or_else(|| ask_udp(address, SILENCE))
+                .is_none()
+        })
     }
 
     pub fn ask_udp(&self, address: &str) -> Option<String> {
         let address = address.parse().unwrap();
-        self.run(move || ask_udp(address))
+        self.run(move || ask_udp(address, PATIENCE))
     }
 }
 
@@ -91,22 +110,38 @@ pub fn serve(name: &'static str, port: u16) {
     });
 }
 
-pub fn ask(address: SocketAddr) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+/// What a server at the address answers to the host.
+pub fn host_asks(address: &str) -> Option<String> {
+    ask(address.parse().unwrap(), PATIENCE)
+}
+
+/// Whether the host gets no answer from the address.
+pub fn host_is_kept_from(address: &str) -> bool {
+    ask(address.parse().unwrap(), SILENCE).is_none()
+}
+
+fn ask(address: SocketAddr, patience: Duration) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&address, patience).ok()?;
+    stream.set_read_timeout(Some(patience)).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
 }
 
-pub fn ask_udp(address: SocketAddr) -> Option<String> {
+fn ask_udp(address: SocketAddr, patience: Duration) -> Option<String> {
     let socket = UdpSocket::bind(if address.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" }).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(SILENCE / 2)).unwrap();
     socket.connect(address).ok()?;
-    socket.send(b"?").ok()?;
-    let mut answer = [0; 64];
-    let length = socket.recv(&mut answer).ok()?;
-    Some(String::from_utf8_lossy(&answer[..length]).into_owned())
+    let end = Instant::now() + patience;
+    while Instant::now() < end {
+        let mut answer = [0; 64];
+        if socket.send(b"?").is_ok()
+            && let Ok(length) = socket.recv(&mut answer)
+        {
+            return Some(String::from_utf8_lossy(&answer[..length]).into_owned());
+        }
+    }
+    None
 }
 
 pub fn ip(arguments: &str) {
@@ -116,7 +151,11 @@ pub fn ip(arguments: &str) {
 /// Runs a tool and gives its output.
 pub fn run(program: &str, arguments: &str) -> String {
     let output = Command::new(program).args(arguments.split(' ')).output().unwrap();
-    assert!(output.status.success(), "{program} {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{program} {arguments}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -133,10 +172,15 @@ impl World {
         own_mounts();
         enter(UnshareFlags::NEWNET);
         let outside = Stack::new();
+        filter_bridged_frames(false);
         ip("link set lo up");
-        ip(&format!("link add em0 type veth peer name out0 netns {}", outside.tid));
+        ip(&format!(
+            "link add em0 type veth peer name out0 netns {}",
+            outside.tid
+        ));
         for (run, own, other, name) in [(None, 1, 2, "em0"), (Some(&outside), 2, 1, "out0")] {
-            let ip = |arguments: String| run.map_or_else(|| ip(&arguments), |stack: &Stack| stack.ip(&arguments));
+            let ip =
+                |arguments: String| run.map_or_else(|| ip(&arguments), |stack: &Stack| stack.ip(&arguments));
             ip(format!("address add 192.0.2.{own}/24 dev {name}"));
             ip(format!("address add fd01::{own}/64 dev {name} nodad"));
             ip(format!("link set {name} up"));
@@ -144,19 +188,36 @@ impl World {
             ip(format!("-6 route add default via fd01::{other}"));
         }
         let directory = tempfile::tempdir().unwrap();
-        Self { platform: open(directory.path()), outside, directory }
+        Self {
+            platform: open(directory.path()),
+            outside,
+            directory,
+        }
     }
 
     /// As after a crash of the daemon.
     pub fn reopened(self) -> Self {
-        let Self { platform, outside, directory } = self;
+        let Self {
+            platform,
+            outside,
+            directory,
+        } = self;
         drop(platform);
-        Self { platform: open(directory.path()), outside, directory }
+        Self {
+            platform: open(directory.path()),
+            outside,
+            directory,
+        }
     }
 
     pub fn apply(&self, op: Op) {
-        self.platform.apply(&op).unwrap_or_else(|error| panic!("{op}: {error}"));
-        assert!(!self.platform.would_change(&op).unwrap(), "applied twice it changes something: {op}");
+        self.platform
+            .apply(&op)
+            .unwrap_or_else(|error| panic!("{op}: {error}"));
+        assert!(
+            !self.platform.would_change(&op).unwrap(),
+            "applied twice it changes something: {op}"
+        );
     }
 
     /// Network number n has 10.0.n.1 on `kleene<n>`, and its rules.
@@ -164,15 +225,24 @@ impl World {
         self.apply(Op::EnsureForwarding(kleene_plan::Family::Inet));
         self.apply(Op::EnsureForwarding(kleene_plan::Family::Inet6));
         let addresses = vec![net(&format!("10.0.{n}.1/24")), net(&format!("fd00:{n}::1/64"))];
-        self.apply(Op::EnsureBridge(Bridge { name: bridge(n), owner: network(n), addresses }));
-        self.apply(Op::SetRules { owner: network(n), rules: network_rules(n, flags) });
+        self.apply(Op::EnsureBridge(Bridge {
+            name: bridge(n),
+            owner: network(n),
+            addresses,
+        }));
+        self.apply(Op::SetRules {
+            owner: network(n),
+            rules: network_rules(n, flags),
+        });
     }
 
     /// A container at 10.0.n.h in network n.
     pub fn container(&self, n: u8, h: u8, isolated: bool) -> Stack {
         let id = endpoint_id(n, h);
-        let (host, jail): (InterfaceName, InterfaceName) =
-            (format!("kv{n}.{h}").parse().unwrap(), format!("kj{n}.{h}").parse().unwrap());
+        let (host, jail): (InterfaceName, InterfaceName) = (
+            format!("kv{n}.{h}").parse().unwrap(),
+            format!("kj{n}.{h}").parse().unwrap(),
+        );
         self.apply(Op::EnsurePair(Pair {
             host: host.clone(),
             jail: jail.clone(),
@@ -193,7 +263,20 @@ impl World {
 
     /// Publishes host port `ports` as `to_ports` of 10.0.n.h.
     pub fn publish(&self, n: u8, h: u8, port: Published) {
-        self.apply(Op::SetRules { owner: Owner::Endpoint(endpoint_id(n, h)), rules: endpoint_rules(n, h, port) });
+        self.apply(Op::SetRules {
+            owner: Owner::Endpoint(endpoint_id(n, h)),
+            rules: endpoint_rules(n, h, port),
+        });
+    }
+}
+
+/// What br_netfilter does where it is loaded: frames that stay within a bridge pass the firewall, or not.
+pub fn filter_bridged_frames(yes: bool) {
+    for family in ["iptables", "ip6tables"] {
+        let setting = format!("/proc/sys/net/bridge/bridge-nf-call-{family}");
+        if std::path::Path::new(&setting).exists() {
+            std::fs::write(setting, if yes { "1" } else { "0" }).unwrap();
+        }
     }
 }
 
@@ -236,7 +319,11 @@ pub struct Flags {
 
 impl Default for Flags {
     fn default() -> Self {
-        Self { icc: true, internal: false, nat: true }
+        Self {
+            icc: true,
+            internal: false,
+            nat: true,
+        }
     }
 }
 
@@ -260,18 +347,42 @@ pub fn network_rules(n: u8, flags: Flags) -> Vec<Rule> {
         };
         let (any, within) = (Address::Any, Address::Net(subnet));
         if flags.nat && !flags.internal {
-            rules.push(Rule::Nat(NatRule { interface: em0(), from: subnet }));
+            rules.push(Rule::Nat(NatRule {
+                interface: em0(),
+                from: subnet,
+            }));
         }
-        rules.push(rule(Action::Block, Direction::In, false, InterfaceMatch::Any, any.clone(), within.clone()));
+        rules.push(rule(
+            Action::Block,
+            Direction::In,
+            false,
+            InterfaceMatch::Any,
+            any.clone(),
+            within.clone(),
+        ));
         if flags.icc {
             for on in [bridge(n), "lo".parse().unwrap()] {
                 let on = InterfaceMatch::Named(on);
-                rules.push(rule(Action::Pass, Direction::Both, true, on, within.clone(), within.clone()));
+                rules.push(rule(
+                    Action::Pass,
+                    Direction::Both,
+                    true,
+                    on,
+                    within.clone(),
+                    within.clone(),
+                ));
             }
         }
         if flags.internal {
             for on in [InterfaceMatch::KleeneNetworks, InterfaceMatch::Named(em0())] {
-                rules.push(rule(Action::Block, Direction::Out, true, on, within.clone(), any.clone()));
+                rules.push(rule(
+                    Action::Block,
+                    Direction::Out,
+                    true,
+                    on,
+                    within.clone(),
+                    any.clone(),
+                ));
             }
         }
     }
