@@ -4,6 +4,21 @@
 //! A conflict (a taken name, address or port) is a constraint of the database, reported as [`StoreError::Taken`];
 //! nobody searches first and inserts later. All of a use case's changes are one [`Store::write`].
 //!
+//! ```
+//! use kleene_store::{Direction, Object, Store, StoreError, Volume, now};
+//!
+//! let store = Store::in_memory()?;
+//! let volume = Volume { name: "data".parse()?, created: now(), driver: "zfs".parse()? };
+//! let change = store.begin("volume create", &Object::Volume(volume.name.clone()), Direction::Undo)?;
+//! // … `intend`, apply and `done`, for each operation of the plan …
+//! store.write::<_, StoreError>(|write| {
+//!     write.insert_volume(&volume)?;
+//!     write.finish(change)
+//! })?;
+//! assert_eq!(store.read::<_, StoreError>(|read| read.volumes())?, [volume]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Not here: what the host looks like (that is observed, by the platform), and whether anything runs.
 
 mod addresses;

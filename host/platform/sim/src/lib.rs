@@ -43,11 +43,14 @@ use kleene_platform::{Gateways, Listener, Result};
 pub use fault::{DaemonDied, Fault, When};
 pub use inventory::Inventory;
 use shared::Shared;
+use tempfile::TempDir;
 
 /// A simulated host. Clones are the same host.
 #[derive(Debug, Clone)]
 pub struct Sim {
     shared: Arc<Shared>,
+    /// The contents of datasets: gone with the last clone, whoever else still has `shared` for a moment.
+    _place: Arc<TempDir>,
 }
 
 impl Sim {
@@ -57,8 +60,11 @@ impl Sim {
     /// # Errors
     /// If there is no room for a temporary directory.
     pub fn new() -> std::io::Result<Self> {
+        let place = tempfile::Builder::new().prefix("kleene-sim-").tempdir()?;
+        let shared = Arc::new(Shared::new(place.path().to_owned())?);
         Ok(Self {
-            shared: Arc::new(Shared::new()?),
+            shared,
+            _place: Arc::new(place),
         })
     }
 

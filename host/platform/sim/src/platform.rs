@@ -12,7 +12,7 @@ use kleene_supervisor::Connection;
 use crate::Sim;
 use crate::fault::When;
 use crate::program::Program;
-use crate::shared::{Host, could_not_start};
+use crate::shared::Host;
 use crate::supervisor::{Lines, Supervisor};
 
 /// Processes end without delay when they are killed; this is for a machine under load.
@@ -86,7 +86,8 @@ impl Platform for Sim {
             host.faults.strike(fault, When::Before, &action)?;
             (fault, host.jails.next_pid())
         };
-        let connection = self.start(run_dir, launch, pid).map_err(could_not_start)?;
+        let connection = self.start(run_dir, launch, pid);
+        let connection = connection.map_err(|error| PlatformError::failed(&action, error))?;
         self.shared.host().faults.strike(fault, When::After, &action)?;
         Ok(connection)
     }

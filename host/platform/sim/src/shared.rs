@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kleene_plan::{DatasetName, Id, Op};
-use kleene_platform::{Gateways, Listener, PlatformError, Result};
+use kleene_platform::{Gateways, Listener, Result};
 
 use crate::fault::{Faults, When};
 use crate::inventory::Inventory;
@@ -45,9 +46,9 @@ pub(crate) struct Host {
 }
 
 impl Shared {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(place: PathBuf) -> io::Result<Self> {
         let host = Host {
-            storage: Storage::new()?,
+            storage: Storage::new(place)?,
             network: Network::of_new_host(),
             jails: Jails::default(),
             gateways: Gateways {
@@ -134,31 +135,27 @@ impl Host {
     }
 
     fn perform(&mut self, op: &Op) -> Result<()> {
-        let Self {
-            storage,
-            network,
-            jails,
-            occupied,
-            ..
-        } = self;
-        if storage.would_change(op).is_none() {
-            return network.perform(op);
+        if self.storage.would_change(op).is_none() {
+            return self.network.perform(op);
         }
-        let mountpoints: BTreeMap<DatasetName, _> = storage
-            .names()
-            .map(|name| (name.clone(), storage.mountpoint(name)))
-            .collect();
-        storage.perform(op, |name| {
-            let user = mountpoints
-                .get(name)
-                .and_then(|mountpoint| jails.user_of(mountpoint));
-            match user {
-                Some(jail) => Some(format!("jail {jail} uses it")),
-                None => occupied
-                    .contains(name)
-                    .then(|| "a process works in it".to_owned()),
+        let in_use = match op {
+            Op::DestroyDataset(name) | Op::UnmountDataset(name) | Op::RenameDataset { from: name, .. } => {
+                self.in_use(name)
             }
-        })
+            _ => None,
+        };
+        self.storage.perform(op, in_use)
+    }
+
+    /// What makes a dataset busy.
+    fn in_use(&self, name: &DatasetName) -> Option<String> {
+        match self.jails.user_of(&self.storage.mountpoint(name)) {
+            Some(jail) => Some(format!("jail {jail} uses it")),
+            None => self
+                .occupied
+                .contains(name)
+                .then(|| "a process works in it".to_owned()),
+        }
     }
 
     pub(crate) fn inventory(&self) -> Inventory {
@@ -176,9 +173,4 @@ impl Host {
         self.network.reboot();
         self.storage.unmount_all()
     }
-}
-
-/// What cannot go wrong on a host that was just made, or the file system is full.
-pub(crate) fn could_not_start(error: io::Error) -> PlatformError {
-    PlatformError::failed("start a supervisor", error)
 }

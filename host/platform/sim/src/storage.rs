@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 
 use kleene_plan::{DatasetName, Op, SnapshotName};
 use kleene_platform::{DatasetInfo, PlatformError, Result, Usage};
-use tempfile::TempDir;
 
 use crate::files;
 
 /// All datasets below Kleene's root.
 #[derive(Debug)]
 pub(crate) struct Storage {
-    place: TempDir,
+    /// Holds `content` and `mnt`.
+    place: PathBuf,
     datasets: BTreeMap<DatasetName, Dataset>,
     /// Names the next content.
     next: u64,
@@ -38,10 +38,10 @@ struct Dataset {
 struct Content(u64);
 
 impl Storage {
-    pub(crate) fn new() -> io::Result<Self> {
-        let place = tempfile::Builder::new().prefix("kleene-sim-").tempdir()?;
-        fs::create_dir(place.path().join("content"))?;
-        fs::create_dir(place.path().join("mnt"))?;
+    /// No datasets yet; their contents will be in this directory, which is empty.
+    pub(crate) fn new(place: PathBuf) -> io::Result<Self> {
+        fs::create_dir(place.join("content"))?;
+        fs::create_dir(place.join("mnt"))?;
         Ok(Self {
             place,
             datasets: BTreeMap::new(),
@@ -50,16 +50,12 @@ impl Storage {
     }
 
     pub(crate) fn mountpoint(&self, name: &DatasetName) -> PathBuf {
-        self.place.path().join("mnt").join(name.as_str())
+        self.place.join("mnt").join(name.as_str())
     }
 
     /// Where the files of a dataset are, mounted or not.
     pub(crate) fn path(&self, name: &DatasetName) -> Option<PathBuf> {
         self.datasets.get(name).map(|dataset| self.path_of(name, dataset))
-    }
-
-    pub(crate) fn names(&self) -> impl Iterator<Item = &DatasetName> {
-        self.datasets.keys()
     }
 
     pub(crate) fn infos(&self) -> Vec<DatasetInfo> {
@@ -145,9 +141,9 @@ impl Storage {
         })
     }
 
-    /// Carries out an operation that would change something. `in_use`: what makes the dataset busy.
-    pub(crate) fn perform(&mut self, op: &Op, in_use: impl Fn(&DatasetName) -> Option<String>) -> Result<()> {
-        let idle = |name: &DatasetName| match in_use(name) {
+    /// Carries out an operation that would change something. `in_use`: what keeps the dataset busy that it takes away.
+    pub(crate) fn perform(&mut self, op: &Op, in_use: Option<String>) -> Result<()> {
+        let idle = |name: &DatasetName| match in_use {
             Some(reason) => Err(PlatformError::Busy {
                 object: object(name),
                 reason,
@@ -374,7 +370,7 @@ impl Storage {
     }
 
     fn content(&self, content: Content) -> PathBuf {
-        self.place.path().join("content").join(content.0.to_string())
+        self.place.join("content").join(content.0.to_string())
     }
 
     fn path_of(&self, name: &DatasetName, dataset: &Dataset) -> PathBuf {
