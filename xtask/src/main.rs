@@ -1,30 +1,80 @@
 //! What the README and CI call.
 
+#[cfg(target_os = "linux")]
+mod bench;
+#[cfg(target_os = "linux")]
+mod demo;
 mod plugins;
+mod setup;
+mod style;
+mod test;
 mod toolchain;
+mod workspace;
 
-use std::path::Path;
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
+
+use crate::workspace::Workspace;
 
 /// Builds, shows and tests Kleene.
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask")]
 enum Task {
+    /// Install what building, testing and running need and this machine does not have.
+    Setup,
     /// Build the plugins to components.
-    Plugins,
+    Plugins {
+        /// Also those which only the host's tests need.
+        #[arg(long)]
+        fixtures: bool,
+    },
+    /// Build everything, and show on a throw-away host what it does.
+    Demo,
+    /// Check the style of the code and run all tests.
+    Test,
+    /// Measure what is promised in numbers, beside what others need.
+    Bench,
+    /// Part of `bench`: measures commands from a mount namespace of its own.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Time(bench::Time),
 }
 
-fn main() -> Result<()> {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."));
-    match Task::parse() {
-        Task::Plugins => {
-            let directory = plugins::build_all(workspace)?;
-            println!("plugins are in {}", directory.display());
+fn main() -> ExitCode {
+    match run(Task::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{}", style::failure(&format!("xtask: {error:#}")));
+            ExitCode::FAILURE
         }
     }
-    Ok(())
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let workspace = Workspace::of_this_program();
+    match task {
+        Task::Setup => setup::run(&setup::ALL)?,
+        Task::Plugins { fixtures } => {
+            let directory = plugins::build_all(workspace.root())?;
+            println!("plugins are in {}", directory.display());
+            if fixtures {
+                let directory = plugins::build_fixtures(workspace.root())?;
+                println!("plugins for tests are in {}", directory.display());
+            }
+        }
+        Task::Test => return test::run(&workspace),
+        #[cfg(target_os = "linux")]
+        Task::Demo => demo::run(&workspace)?,
+        #[cfg(target_os = "linux")]
+        Task::Bench => bench::run(&workspace)?,
+        #[cfg(target_os = "linux")]
+        Task::Time(time) => time.run()?,
+        #[cfg(not(target_os = "linux"))]
+        Task::Demo | Task::Bench => {
+            anyhow::bail!("this needs Linux for now: the daemon does not run elsewhere yet")
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -18,25 +18,44 @@ const PROFILE: &str = "guest";
 /// # Errors
 /// If there is no compiler for them, or one does not build.
 pub fn build_all(workspace: &Path) -> Result<PathBuf> {
+    let out = target_directory(workspace).join("plugins");
+    build(workspace, &crates_in(&workspace.join("plugins"))?, &out)?;
+    Ok(out)
+}
+
+/// Builds the plugins which the host's tests need, and which nobody else should have.
+///
+/// # Errors
+/// As [`build_all`].
+pub fn build_fixtures(workspace: &Path) -> Result<PathBuf> {
+    let out = target_directory(workspace).join("plugin-fixtures");
+    build(
+        workspace,
+        &crates_in(&workspace.join("host/plugins/tests/fixtures"))?,
+        &out,
+    )?;
+    Ok(out)
+}
+
+/// The crates in a directory that are plugins, sorted.
+fn crates_in(parent: &Path) -> Result<Vec<PathBuf>> {
     let mut crates = Vec::new();
-    for entry in fs::read_dir(workspace.join("plugins")).context("cannot read plugins/")? {
+    for entry in fs::read_dir(parent).with_context(|| format!("cannot read {}", parent.display()))? {
         let directory = entry?.path();
         if directory.join("plugin.toml").is_file() {
             crates.push(directory);
         }
     }
     crates.sort_unstable();
-    ensure!(!crates.is_empty(), "there are no plugins in plugins/");
-    let out = target_directory(workspace).join("plugins");
-    build(workspace, &crates, &out)?;
-    Ok(out)
+    ensure!(!crates.is_empty(), "there are no plugins in {}", parent.display());
+    Ok(crates)
 }
 
 /// Builds these crates, members of the workspace with a `plugin.toml`, to components in `out`.
 ///
 /// # Errors
 /// If there is no compiler for them, or one does not build.
-pub fn build(workspace: &Path, crates: &[PathBuf], out: &Path) -> Result<()> {
+fn build(workspace: &Path, crates: &[PathBuf], out: &Path) -> Result<()> {
     let names = crates
         .iter()
         .map(|path| crate_name(path))

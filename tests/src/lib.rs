@@ -1,0 +1,21 @@
+//! A throw-away host for end-to-end tests, the demo and benchmarks: real namespaces, a real daemon, the real command
+//! line. The tests themselves are in `tests/`.
+//!
+//! A [`Host`] is a [`Sandbox`] in which a daemon of its own runs. Nothing of the machine is touched: network, mounts,
+//! processes and control groups are the sandbox's own, and its files are in one directory that goes with it. It needs
+//! root, and `ip`, `nft`, `nsenter`, `unshare` and `busybox`, which `cargo xtask setup` installs.
+#![cfg(target_os = "linux")]
+
+mod host;
+mod outcome;
+mod programs;
+mod sandbox;
+mod traces;
+mod words;
+
+pub use host::{Host, write};
+pub use outcome::Outcome;
+pub use programs::{BIN_VARIABLE, PLUGINS_VARIABLE, Programs};
+pub use sandbox::{HOST, OUTSIDE, Sandbox};
+pub use traces::Traces;
+pub use words::words;

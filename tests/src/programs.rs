@@ -1,0 +1,64 @@
+//! Where the programs under test are.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+/// Names the directory of `klee` and `kleened`, where it is not the one that holds the running program.
+pub const BIN_VARIABLE: &str = "KLEENE_BIN_DIR";
+/// Names the directory of the plugins, where it is not `plugins` beside the build profile's.
+pub const PLUGINS_VARIABLE: &str = "KLEENE_PLUGIN_DIR";
+
+/// The programs of one build.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The command line.
+    pub klee: PathBuf,
+    /// The daemon.
+    pub kleened: PathBuf,
+    /// The directory of plugins.
+    pub plugins: PathBuf,
+}
+
+impl Programs {
+    /// The programs in `bin`, with the plugins in `plugins`.
+    ///
+    /// # Errors
+    /// If one is missing, with what builds it.
+    pub fn at(bin: &Path, plugins: &Path) -> Result<Self> {
+        let programs = Self {
+            klee: bin.join("klee"),
+            kleened: bin.join("kleened"),
+            plugins: plugins.to_owned(),
+        };
+        for program in [&programs.klee, &programs.kleened] {
+            ensure!(
+                program.is_file(),
+                "{} is missing: run `cargo xtask test`, or `cargo build -p kleened -p klee`",
+                program.display()
+            );
+        }
+        ensure!(
+            plugins.is_dir(),
+            "the plugins are missing at {}: run `cargo xtask plugins`",
+            plugins.display()
+        );
+        Ok(programs)
+    }
+
+    /// The programs of the build that the running test belongs to, unless the environment names others.
+    ///
+    /// # Errors
+    /// As [`Programs::at`].
+    pub fn of_this_build() -> Result<Self> {
+        let test = std::env::current_exe()?;
+        let deps = test.parent().unwrap_or(Path::new("."));
+        let profile = deps.parent().unwrap_or(deps);
+        let target = profile.parent().unwrap_or(profile);
+        let named = |variable| std::env::var_os(variable).map(PathBuf::from);
+        Self::at(
+            &named(BIN_VARIABLE).unwrap_or_else(|| profile.to_owned()),
+            &named(PLUGINS_VARIABLE).unwrap_or_else(|| target.join("plugins")),
+        )
+    }
+}

@@ -1,0 +1,188 @@
+//! Everything a daemon can leave behind on its host, so that before and after can be compared.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::sandbox::Sandbox;
+
+/// What is there, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traces(Vec<(&'static str, BTreeSet<String>)>);
+
+impl Traces {
+    /// What is in a sandbox, and in the daemon's directories.
+    pub(crate) fn of(sandbox: &Sandbox, state: &Path, run: &Path) -> Result<Self> {
+        Ok(Self(vec![
+            ("interfaces", interfaces(sandbox)?),
+            ("firewall rules", rules(sandbox)?),
+            ("mounts", mounts(sandbox)?),
+            ("control groups", control_groups(sandbox)?),
+            ("processes", processes(sandbox.cgroup())?),
+            ("datasets", names_in(&state.join(".store/datasets"))?),
+            ("layers", names_in(&state.join(".store/layers"))?),
+            ("logs", names_in(&state.join("log"))?),
+            ("files of processes", names_in(&run.join("containers"))?),
+        ]))
+    }
+
+    /// What is here and was not before.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        let old = |kind| {
+            before
+                .0
+                .iter()
+                .find(|(other, _)| *other == kind)
+                .map(|(_, things)| things)
+        };
+        let new = |(kind, things): &(&'static str, BTreeSet<String>)| {
+            let things = things
+                .iter()
+                .filter(|thing| !old(*kind).is_some_and(|old| old.contains(*thing)));
+            (*kind, things.cloned().collect())
+        };
+        Self(self.0.iter().map(new).collect())
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|(_, things)| things.is_empty())
+    }
+}
+
+impl fmt::Display for Traces {
+    /// One line per kind.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, things) in &self.0 {
+            let things: Vec<_> = things.iter().map(String::as_str).collect();
+            writeln!(
+                f,
+                "{kind}: {}",
+                if things.is_empty() {
+                    "none".to_owned()
+                } else {
+                    things.join("; ")
+                }
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn interfaces(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
+    let text = output(sandbox, "ip", &["-oneline", "link", "show"])?;
+    Ok(text
+        .lines()
+        .filter_map(|line| line.split(": ").nth(1))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn rules(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
+    let text = output(sandbox, "nft", &["list", "ruleset"])?;
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Mount points below the sandbox's directory.
+fn mounts(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
+    let directory = sandbox.directory().to_string_lossy().into_owned();
+    let mounts = sandbox.mounts()?;
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    Ok(points
+        .filter(|point| point.starts_with(&directory))
+        .map(str::to_owned)
+        .collect())
+}
+
+fn control_groups(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
+    names_in(&sandbox.cgroup().join("kleene"))
+}
+
+/// Processes in a control group and those below it.
+fn processes(group: &Path) -> Result<BTreeSet<String>> {
+    let mut processes: BTreeSet<String> = BTreeSet::new();
+    for pid in fs::read_to_string(group.join("cgroup.procs"))
+        .unwrap_or_default()
+        .lines()
+    {
+        if let Ok(name) = fs::read_to_string(format!("/proc/{pid}/comm")) {
+            processes.insert(format!("{pid} {}", name.trim_end()));
+        }
+    }
+    for name in directories_in(group)? {
+        processes.extend(self::processes(&group.join(name))?);
+    }
+    Ok(processes)
+}
+
+fn directories_in(path: &Path) -> Result<BTreeSet<String>> {
+    let names = names_in(path)?;
+    Ok(names
+        .into_iter()
+        .filter(|name| path.join(name).is_dir())
+        .collect())
+}
+
+/// Names in a directory; none if it does not exist. Of a control group, only the groups.
+fn names_in(directory: &Path) -> Result<BTreeSet<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries.with_context(|| format!("cannot read {}", directory.display()))?,
+    };
+    let is_control_file =
+        |name: &str| directory.join("cgroup.procs").exists() && !directory.join(name).is_dir();
+    entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .filter(|name| !name.as_ref().is_ok_and(|name| is_control_file(name)))
+        .collect()
+}
+
+fn output(sandbox: &Sandbox, program: &str, arguments: &[&str]) -> Result<String> {
+    let output = sandbox
+        .command(program)
+        .args(arguments)
+        .output()
+        .with_context(|| format!("cannot run {program}"))?;
+    ensure!(
+        output.status.success(),
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn traces(interfaces: &[&str]) -> Traces {
+        Traces(vec![
+            ("interfaces", interfaces.iter().map(ToString::to_string).collect()),
+            ("mounts", BTreeSet::new()),
+        ])
+    }
+
+    #[test]
+    fn only_what_is_new_is_left() {
+        let left = traces(&["kleene0", "lo"]).since(&traces(&["lo", "eth0"]));
+        assert_eq!(left, traces(&["kleene0"]));
+        assert!(!left.is_empty());
+        assert_eq!(left.to_string(), "interfaces: kleene0\nmounts: none\n");
+    }
+
+    #[test]
+    fn what_went_away_is_nothing_left_behind() {
+        assert!(traces(&[]).since(&traces(&["lo"])).is_empty());
+    }
+}

@@ -1,0 +1,19 @@
+//! End-to-end tests: the real command line against a real daemon on a throw-away host. One file per subject; each
+//! test has a host of its own, and what it leaves behind there fails it.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod attached;
+mod builds;
+mod crashes;
+mod daemons;
+mod images;
+mod main_job;
+mod networks;
+mod ports;
+mod refusals;
+mod stopping;
+mod survival;
+mod terminal;
+mod volumes;
+mod web;

@@ -1,0 +1,247 @@
+//! `cargo xtask bench`: what is promised in numbers, measured side by side in one run on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use kleene_rootfs::{Root, host_image};
+use kleene_tests::{Host, Programs};
+
+use crate::setup::{self, Need};
+use crate::workspace::{Profile, Workspace};
+use crate::{plugins, style};
+
+/// How often each command is timed.
+const RUNS: usize = 20;
+/// How often the daemon is started.
+const STARTS: usize = 10;
+/// How long a daemon has nothing to do before it counts as idle.
+const REST: Duration = Duration::from_secs(2);
+/// In the image; what it does is nothing.
+const PROGRAM: &str = "/bin/true";
+
+/// Measures, and prints a table.
+///
+/// # Errors
+/// If something cannot be built or run.
+pub fn run(workspace: &Workspace) -> Result<()> {
+    setup::run(&setup::HOST)?;
+    setup::run(&[setup::CRUN, Need::PluginCompiler])?;
+    let plugins = plugins::build_all(workspace.root())?;
+    workspace.build_programs(Profile::Release)?;
+    let mut host = Host::with(Programs::at(&workspace.programs(Profile::Release), &plugins)?)?;
+    host.klee(&format!("image create -t minimal host --bin {PROGRAM}"))
+        .ok();
+
+    thread::sleep(REST);
+    let memory = resident(&host)?;
+    let times = compare_with_crun(&host)?;
+    let start = daemon_start(&mut host)?;
+    let plan = plan_time(workspace)?;
+
+    println!(
+        "{}",
+        style::heading("what                                                      measured    promised")
+    );
+    let [klee, crun] = times;
+    row(
+        &format!("crun run {PROGRAM}, start to exit, median of {RUNS}"),
+        crun,
+        "",
+    );
+    row(
+        &format!("klee run minimal {PROGRAM}, median of {RUNS}"),
+        klee,
+        "1.5 x crun",
+    );
+    println!(
+        "{:<56}{:>8.2} x    <= 1.5",
+        "  klee run / crun run",
+        klee.as_secs_f64() / crun.as_secs_f64()
+    );
+    row(
+        &format!("kleened, start until it answers, median of {STARTS}"),
+        start,
+        "< 100 ms",
+    );
+    println!(
+        "{:<56}{:>6.1} MiB    < 40 MiB",
+        "kleened at rest, resident memory", memory
+    );
+    println!("{:<56}{plan:>10}    < 50 µs", "one warm plugin plan");
+    Ok(())
+}
+
+fn row(what: &str, time: Duration, promised: &str) {
+    println!("{what:<56}{:>7.1} ms    {promised}", time.as_secs_f64() * 1000.0);
+}
+
+/// Resident memory of the daemon, in MiB.
+fn resident(host: &Host) -> Result<f64> {
+    let pid = host.daemon_pid()?.to_string();
+    let status = host.run(&format!("cat /proc/{pid}/status")).ok();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .context("no VmRSS of kleened")?;
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse()?;
+    Ok(kilobytes / 1024.0)
+}
+
+/// Start to exit of klee and crun, in turns, from a mount namespace in which crun works beside both versions of control
+/// groups (crun 1.8 does not, while version 2 is mounted as `unified`).
+fn compare_with_crun(host: &Host) -> Result<[Duration; 2]> {
+    let bundle = crun_bundle(&host.directory("bundle"))?;
+    let klee = host.klee_command("");
+    let output = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c"])
+        .args(["umount /sys/fs/cgroup/unified 2> /dev/null; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe()?)
+        .arg("time")
+        .arg("--klee")
+        .arg(klee.get_program())
+        .arg("--host")
+        .arg(host.url())
+        .arg("--bundle")
+        .arg(&bundle)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run unshare")?;
+    ensure!(output.status.success(), "could not compare klee with crun");
+    let text = String::from_utf8(output.stdout)?;
+    let (klee, crun) = text.trim().split_once(' ').context("two times are missing")?;
+    Ok([
+        Duration::from_nanos(klee.parse()?),
+        Duration::from_nanos(crun.parse()?),
+    ])
+}
+
+/// A bundle for crun with the same files as the image, by the same code, and crun's own default configuration.
+fn crun_bundle(bundle: &Path) -> Result<PathBuf> {
+    let files = bundle.join("rootfs");
+    fs::create_dir_all(&files)?;
+    host_image::populate(&Root::open(&files)?, &[PROGRAM.into()])?;
+    for directory in ["proc", "sys", "dev"] {
+        fs::create_dir_all(files.join(directory))?;
+    }
+    let made = Command::new("crun")
+        .arg("spec")
+        .current_dir(bundle)
+        .status()
+        .context("cannot run crun")?;
+    ensure!(made.success(), "crun spec failed");
+    let config = bundle.join("config.json");
+    let mut spec: serde_json::Value = serde_json::from_slice(&fs::read(&config)?)?;
+    spec["process"]["args"] = serde_json::json!([PROGRAM]);
+    spec["process"]["terminal"] = false.into();
+    // Hard limits cannot be raised without CAP_SYS_RESOURCE, which not every machine grants.
+    if let Some(process) = spec["process"].as_object_mut() {
+        process.remove("rlimits");
+    }
+    fs::write(&config, serde_json::to_vec(&spec)?)?;
+    Ok(bundle.to_owned())
+}
+
+/// From the start of the daemon's program until it has answered a request, with compiled plugins in its cache.
+fn daemon_start(host: &mut Host) -> Result<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..STARTS {
+        host.stop_daemon()?;
+        let start = Instant::now();
+        host.start_daemon()?;
+        ensure!(host.klee("lsv").succeeded(), "kleened does not answer");
+        times.push(start.elapsed());
+    }
+    Ok(median(times))
+}
+
+/// What the plugin host's own measurement says.
+fn plan_time(workspace: &Workspace) -> Result<String> {
+    let output = workspace
+        .cargo([
+            "run",
+            "--release",
+            "--quiet",
+            "--package",
+            "kleene-plugins",
+            "--example",
+            "plan_time",
+        ])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(output.status.success(), "could not measure the time of a plan");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// Times `klee run` and `crun run` in turns; prints both medians in nanoseconds.
+#[derive(Debug, Args)]
+pub struct Time {
+    /// The program.
+    #[arg(long)]
+    klee: PathBuf,
+    /// Where its daemon listens.
+    #[arg(long)]
+    host: String,
+    /// What crun runs.
+    #[arg(long)]
+    bundle: PathBuf,
+}
+
+impl Time {
+    /// Does it.
+    ///
+    /// # Errors
+    /// If one of them fails.
+    pub fn run(&self) -> Result<()> {
+        // crun keeps its state here, and would find none of it in a mount namespace that has ended.
+        let state = self.bundle.join("state");
+        fs::create_dir_all(&state)?;
+        let mut times = [Vec::new(), Vec::new()];
+        // One more each, to warm up.
+        for turn in 0..=RUNS {
+            let mut klee = Command::new(&self.klee);
+            klee.args(["run", "minimal", PROGRAM])
+                .env("KLEE_HOST", &self.host);
+            let mut crun = Command::new("crun");
+            crun.arg("--root")
+                .arg(&state)
+                .args(["run", &format!("kleene-bench-{turn}")])
+                .current_dir(&self.bundle);
+            for (command, times) in [klee, crun].iter_mut().zip(&mut times) {
+                let time = timed(command)?;
+                if turn > 0 {
+                    times.push(time);
+                }
+            }
+        }
+        let [klee, crun] = times.map(|times| median(times).as_nanos());
+        println!("{klee} {crun}");
+        Ok(())
+    }
+}
+
+fn timed(command: &mut Command) -> Result<Duration> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let start = Instant::now();
+    let output = command.output()?;
+    let time = start.elapsed();
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(time)
+}

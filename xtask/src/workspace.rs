@@ -1,0 +1,79 @@
+//! The workspace and running cargo in it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// The workspace that this program is a member of.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+/// How programs are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quickly.
+    Dev,
+    /// As for users.
+    Release,
+}
+
+impl Workspace {
+    /// The one this program was compiled in.
+    #[must_use]
+    pub fn of_this_program() -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .unwrap_or(Path::new("."));
+        Self {
+            root: root.to_owned(),
+        }
+    }
+
+    /// Its directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where cargo puts what it builds.
+    #[must_use]
+    pub fn target(&self) -> PathBuf {
+        let directory = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+        self.root.join(directory)
+    }
+
+    /// Where programs of a profile are.
+    #[must_use]
+    pub fn programs(&self, profile: Profile) -> PathBuf {
+        self.target().join(match profile {
+            Profile::Dev => "debug",
+            Profile::Release => "release",
+        })
+    }
+
+    /// `cargo` in the workspace, with the compiler that the user chose.
+    #[must_use]
+    pub fn cargo(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(arguments).current_dir(&self.root);
+        cargo
+    }
+
+    /// Builds daemon and command line.
+    ///
+    /// # Errors
+    /// If they do not compile.
+    pub fn build_programs(&self, profile: Profile) -> Result<()> {
+        let mut cargo = self.cargo(["build", "--package", "kleened", "--package", "klee"]);
+        if profile == Profile::Release {
+            cargo.arg("--release");
+        }
+        let status = cargo.status().context("cannot run cargo")?;
+        ensure!(status.success(), "kleened and klee do not compile");
+        Ok(())
+    }
+}
