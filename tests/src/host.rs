@@ -1,6 +1,7 @@
 //! A host of its own with a daemon of its own: what end-to-end tests, the demo and the benchmarks work on.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -159,7 +160,7 @@ impl Host {
             .stderr(log)
             .spawn()?;
         let deadline = Instant::now() + START_LIMIT;
-        while UnixStream::connect(self.socket()).is_err() {
+        while !self.answers() {
             if let Some(status) = daemon.try_wait()? {
                 bail!(
                     "kleened ended as soon as it started ({status}):\n{}",
@@ -177,6 +178,18 @@ impl Host {
         }
         self.daemon = Some(daemon);
         Ok(())
+    }
+
+    /// Whether the daemon answers a request: it takes connections before it has recovered from the last one's end.
+    fn answers(&self) -> bool {
+        const REQUEST: &[u8] = b"GET /volumes/list HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        let ask = || -> io::Result<usize> {
+            let mut connection = UnixStream::connect(self.socket())?;
+            connection.set_read_timeout(Some(START_LIMIT))?;
+            connection.write_all(REQUEST)?;
+            connection.read(&mut [0; 64])
+        };
+        ask().is_ok_and(|count| count > 0)
     }
 
     /// Ends the daemon as administrators do, and waits for its end.
@@ -442,9 +455,7 @@ fn plugins_cache(plugins: &Path) -> PathBuf {
 #[track_caller]
 pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
     let path = path.as_ref();
-    if let Err(error) =
-        File::create(path).and_then(|mut file| std::io::Write::write_all(&mut file, content.as_ref()))
-    {
+    if let Err(error) = File::create(path).and_then(|mut file| file.write_all(content.as_ref())) {
         panic!("cannot write {}: {error}", path.display());
     }
 }

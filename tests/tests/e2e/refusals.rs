@@ -23,15 +23,16 @@ fn an_unknown_image() {
         "run nginx",
         &["could not create container", "no such image 'nginx'"],
     );
-    is_refused(&host, "rmi nginx", &["image not found"]);
+    is_refused(&host, "rmi nginx", &["No such image: nginx"]);
 }
 
 #[test]
 fn an_unknown_container() {
     let host = Host::start();
-    for command in ["start", "stop", "rmc", "isc", "exec"] {
+    for command in ["start", "stop", "isc", "exec"] {
         is_refused(&host, &format!("{command} web"), &["container not found"]);
     }
+    is_refused(&host, "rmc web", &["no such container"]);
 }
 
 #[test]
