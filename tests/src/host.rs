@@ -425,11 +425,11 @@ impl Drop for Host {
     }
 }
 
-/// The daemon's configuration file. Compiled plugins are kept for all hosts of a build.
+/// The daemon's configuration file.
 fn configuration(sandbox: &Sandbox, programs: &Programs) -> String {
     let directory = sandbox.directory().display();
     let plugins = programs.plugins.display();
-    let cache = plugins_cache(&programs.plugins);
+    let cache = programs.compiled_plugins();
     format!(
         r#"kleene_root = "{directory}/state"
 run_dir = "{directory}/run"
@@ -442,10 +442,6 @@ cache = "{}"
 "#,
         cache.display()
     )
-}
-
-fn plugins_cache(plugins: &Path) -> PathBuf {
-    plugins.with_file_name("plugin-cache")
 }
 
 /// Writes a file of a test.

@@ -46,6 +46,12 @@ impl Programs {
         Ok(programs)
     }
 
+    /// Where compiled plugins are kept for all hosts of a build.
+    #[must_use]
+    pub fn compiled_plugins(&self) -> PathBuf {
+        self.plugins.with_file_name("plugin-cache")
+    }
+
     /// The programs of the build that the running test belongs to, unless the environment names others.
     ///
     /// # Errors

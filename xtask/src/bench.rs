@@ -33,7 +33,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     setup::run(&[setup::CRUN, Need::PluginCompiler])?;
     let plugins = plugins::build_all(workspace.root())?;
     workspace.build_programs(Profile::Release)?;
-    let mut host = Host::with(Programs::at(&workspace.programs(Profile::Release), &plugins)?)?;
+    let programs = Programs::at(&workspace.programs(Profile::Release), &plugins)?;
+    let mut host = Host::with(programs.clone())?;
     host.klee(&format!("image create -t minimal host --bin {PROGRAM}"))
         .ok();
 
@@ -41,43 +42,47 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let memory = resident(&host)?;
     let times = compare_with_crun(&host)?;
     let start = daemon_start(&mut host)?;
-    let plan = plan_time(workspace)?;
+    let plan = plan_time(workspace, &programs)?;
 
-    println!(
-        "{}",
-        style::heading("what                                                      measured    promised")
-    );
     let [klee, crun] = times;
-    row(
-        &format!("crun run {PROGRAM}, start to exit, median of {RUNS}"),
-        crun,
-        "",
-    );
-    row(
-        &format!("klee run minimal {PROGRAM}, median of {RUNS}"),
-        klee,
-        "1.5 x crun",
-    );
-    println!(
-        "{:<56}{:>8.2} x    <= 1.5",
-        "  klee run / crun run",
-        klee.as_secs_f64() / crun.as_secs_f64()
-    );
-    row(
-        &format!("kleened, start until it answers, median of {STARTS}"),
-        start,
-        "< 100 ms",
-    );
-    println!(
-        "{:<56}{:>6.1} MiB    < 40 MiB",
-        "kleened at rest, resident memory", memory
-    );
-    println!("{:<56}{plan:>10}    < 50 µs", "one warm plugin plan");
+    let milliseconds = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
+    let ratio = klee.as_secs_f64() / crun.as_secs_f64();
+    println!("{}", style::heading(&row("what", "measured", "promised")));
+    for (what, measured, promised) in [
+        (
+            format!("crun run {PROGRAM}, start to exit, median of {RUNS}"),
+            milliseconds(crun),
+            "",
+        ),
+        (
+            format!("klee run minimal {PROGRAM}, the same"),
+            milliseconds(klee),
+            "",
+        ),
+        ("  klee run / crun run".to_owned(), format!("{ratio:.2}"), "1.5"),
+        (
+            format!("kleened, start until it answers, median of {STARTS}"),
+            milliseconds(start),
+            "100 ms",
+        ),
+        (
+            "kleened at rest, resident memory".to_owned(),
+            format!("{memory:.1} MiB"),
+            "40 MiB",
+        ),
+        (
+            "one warm plan of network-bridge, median".to_owned(),
+            format!("{plan:.1} µs"),
+            "50 µs",
+        ),
+    ] {
+        println!("{}", row(&what, &measured, promised));
+    }
     Ok(())
 }
 
-fn row(what: &str, time: Duration, promised: &str) {
-    println!("{what:<56}{:>7.1} ms    {promised}", time.as_secs_f64() * 1000.0);
+fn row(what: &str, measured: &str, promised: &str) -> String {
+    format!("{what:<58}{measured:>12}{promised:>12}")
 }
 
 /// Resident memory of the daemon, in MiB.
@@ -158,8 +163,8 @@ fn daemon_start(host: &mut Host) -> Result<Duration> {
     Ok(median(times))
 }
 
-/// What the plugin host's own measurement says.
-fn plan_time(workspace: &Workspace) -> Result<String> {
+/// Median time of one plan in microseconds, by the plugin host's own measurement.
+fn plan_time(workspace: &Workspace, programs: &Programs) -> Result<f64> {
     let output = workspace
         .cargo([
             "run",
@@ -169,12 +174,19 @@ fn plan_time(workspace: &Workspace) -> Result<String> {
             "kleene-plugins",
             "--example",
             "plan_time",
+            "--",
         ])
+        .args([&programs.plugins, &programs.compiled_plugins()])
         .stderr(Stdio::inherit())
         .output()
         .context("cannot run cargo")?;
     ensure!(output.status.success(), "could not measure the time of a plan");
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    let text = String::from_utf8(output.stdout)?;
+    let median = text
+        .split_whitespace()
+        .next()
+        .context("plan_time printed nothing")?;
+    Ok(median.parse()?)
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
