@@ -11,6 +11,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
 
+use crate::answer::NotFound;
 use crate::app::App;
 use crate::validation::LARGEST_BODY;
 
@@ -45,6 +46,7 @@ impl Routes {
         let all = groups.into_iter().fold(empty(), Routes::merge);
         let finish = |router: Router<App>| {
             router
+                .fallback(async || NotFound)
                 .layer(DefaultBodyLimit::max(LARGEST_BODY))
                 .with_state(app.clone())
         };

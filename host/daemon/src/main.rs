@@ -1,0 +1,108 @@
+//! kleened, the daemon. Everything of substance is in the library beside this file; here its parts are put together.
+//!
+//! The same program is the supervisor of each process (`kleened supervise <directory>`), which is decided before
+//! anything else: its start-up is part of the start-up of every container.
+
+use std::io::stdout;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use kleene_daemon::app::App;
+use kleene_daemon::arguments::{Arguments, Command};
+use kleene_daemon::config::Config;
+use kleene_daemon::instance::Instance;
+use kleene_daemon::{init, listen, log, serve};
+use kleene_engine::{Engine, EngineConfig};
+use kleene_linux::{LinuxConfig, LinuxPlatform};
+use kleene_linux_jail::LinuxLauncher;
+use kleene_plugins::Plugins;
+
+/// The word that makes this program a supervisor.
+const SUPERVISE: &str = "supervise";
+
+/// Threads that serve connections; the work itself is done by others.
+const WORKERS: usize = 2;
+
+/// Threads that work: at most this many requests, builds and waiting inputs at a time. Idle ones end.
+const BLOCKING_THREADS: usize = 256;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == SUPERVISE) {
+        return match words.next() {
+            Some(directory) => kleene_supervisor::run(&LinuxLauncher, Path::new(&directory)),
+            None => {
+                eprintln!("kleened supervise: the directory is missing; only kleened itself calls this");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("kleened: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let config = arguments.options.load()?;
+    match arguments.command {
+        None => daemon(&config).map(|()| ExitCode::SUCCESS),
+        Some(Command::CheckConfig) => {
+            print!("{}", config.to_toml()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Init { dry_run }) => {
+            let is_complete = init::run(&config, dry_run, &mut stdout())?;
+            Ok(if is_complete {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+    }
+}
+
+fn daemon(config: &Config) -> anyhow::Result<()> {
+    log::start(config).context("cannot write the log")?;
+    let _instance = Instance::claim(&config.kleene_root, &config.run_dir)?;
+    let sockets = listen::open(&config.listen)?;
+    let app = App {
+        engine: open_engine(config)?,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    for address in &config.listen {
+        tracing::info!(%address, "listening");
+    }
+    runtime.block_on(async {
+        app.block(Engine::start_containers_at_startup);
+        serve::serve(&app, sockets).await
+    })?;
+    // What is still being worked on is taken back by the next daemon, from the journal.
+    runtime.shutdown_background();
+    Ok(())
+}
+
+fn open_engine(config: &Config) -> anyhow::Result<Engine> {
+    let plugins = Plugins::open(config.plugins()?).context("cannot use the plugins")?;
+    let platform = LinuxPlatform::open(LinuxConfig {
+        root: config.kleene_root.clone(),
+        run_dir: config.run_dir.clone(),
+        supervisor: vec!["/proc/self/exe".into(), SUPERVISE.into()],
+    })?;
+    let directories = EngineConfig {
+        state_dir: config.kleene_root.clone(),
+        run_dir: config.run_dir.clone(),
+    };
+    Ok(Engine::open(directories, Arc::new(platform), Arc::new(plugins))?)
+}

@@ -1,0 +1,129 @@
+//! A daemon of its own for each test.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kleene_daemon::address::ListenAddress;
+use kleene_daemon::app::App;
+use kleene_daemon::{listen, serve};
+use kleene_engine::{Engine, EngineConfig};
+use kleene_plugins::{Plugins, PluginsConfig};
+use kleene_sim::Sim;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::{self, Answer, Conversation};
+
+/// Listens as long as it lives.
+pub struct Daemon {
+    directory: TempDir,
+}
+
+impl Daemon {
+    /// A daemon with the first-party plugins, on an empty host.
+    pub fn start() -> Self {
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+        let plugins = target.join("plugins");
+        assert!(
+            plugins.is_dir(),
+            "{} is missing: run `cargo xtask plugins` first",
+            plugins.display()
+        );
+        Self::with(&plugins, &target.join("plugin-cache"))
+    }
+
+    /// A daemon which has no plugins: for what needs none.
+    pub fn bare() -> Self {
+        let empty = tempfile::tempdir().unwrap();
+        Self::with(empty.path(), &empty.path().join("cache"))
+    }
+
+    fn with(plugins: &Path, cache: &Path) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let plugins = Plugins::open(PluginsConfig::new(plugins, cache)).unwrap();
+        let config = EngineConfig {
+            state_dir: directory.path().join("state"),
+            run_dir: directory.path().join("run"),
+        };
+        let engine = Engine::open(config, Arc::new(Sim::new().unwrap()), Arc::new(plugins)).unwrap();
+        let daemon = Self { directory };
+        let sockets = listen::open(&[ListenAddress::Unix(daemon.socket())]).unwrap();
+        tokio::spawn(async move { serve::serve(&App { engine }, sockets).await });
+        daemon
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("kleened.sock")
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        client::request(&self.socket(), "GET", path, None).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        client::request(&self.socket(), "DELETE", path, None).await
+    }
+
+    /// Without a body.
+    pub async fn post(&self, path: &str) -> Answer {
+        client::request(&self.socket(), "POST", path, None).await
+    }
+
+    /// With a JSON body.
+    pub async fn send(&self, path: &str, body: Value) -> Answer {
+        let body = ("application/json", body.to_string());
+        client::request(&self.socket(), "POST", path, Some(body)).await
+    }
+
+    /// With any method, media type and body.
+    pub async fn request(&self, method: &str, path: &str, body: Option<(&str, &str)>) -> Answer {
+        let body = body.map(|(media_type, text)| (media_type, text.to_owned()));
+        client::request(&self.socket(), method, path, body).await
+    }
+
+    /// Opens a WebSocket and says nothing.
+    pub async fn open(&self, path: &str) -> Conversation {
+        Conversation::open(&self.socket(), path).await
+    }
+
+    /// Opens a WebSocket and sends the first frame.
+    pub async fn converse(&self, path: &str, opening: Value) -> Conversation {
+        self.converse_raw(path, &opening.to_string()).await
+    }
+
+    /// Opens a WebSocket and sends any text as the first frame.
+    pub async fn converse_raw(&self, path: &str, opening: &str) -> Conversation {
+        let mut conversation = self.open(path).await;
+        conversation.say(opening).await;
+        conversation
+    }
+
+    /// Makes an image and gives its id.
+    pub async fn image(&self, tag: &str) -> String {
+        let config = json!({"method": "host", "programs": ["/bin/true"], "tag": tag, "dns": false, "localtime": false});
+        let (frames, close) = self.converse("/images/create", config).await.hear_out().await;
+        assert_eq!(close.code, 1000, "{frames:?} {close:?}");
+        close.reason["data"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a container and gives its id.
+    pub async fn container(&self, name: &str, image: &str, cmd: &[&str]) -> String {
+        let config = json!({"name": name, "image": image, "cmd": cmd, "network_driver": "host"});
+        self.send("/containers/create", config).await.id(201)
+    }
+
+    /// Prepares an execution instance and gives its id.
+    pub async fn exec(&self, container: &str, cmd: &[&str]) -> String {
+        self.send("/exec/create", json!({"container_id": container, "cmd": cmd}))
+            .await
+            .id(201)
+    }
+
+    /// Starts a container with its own command, detached.
+    pub async fn start_container(&self, container: &str) {
+        let exec = self.exec(container, &[]).await;
+        let opening = json!({"exec_id": exec, "attach": false, "start_container": true});
+        let (frames, close) = self.converse("/exec/start", opening).await.hear_out().await;
+        assert_eq!(close.code, 1001, "{frames:?} {close:?}");
+    }
+}
