@@ -82,7 +82,7 @@ impl Cgroup {
         if !self.unified {
             return Ok(None);
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, &self.path, flags, Mode::empty())
             .step(|| format!("open the cgroup '{}'", self.path.display()))?;
         Ok(Some(Birthplace(File::from(directory))))

@@ -5,12 +5,13 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use kleene_plan::{ExitStatus, Launch, LaunchMode};
+use kleene_plan::{ExitStatus, JailNetwork, Launch, LaunchMode};
 use kleene_supervisor::{LaunchError, Launched, Launcher, ProcessIo, Running};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::ThreadNameSpaceType;
 
+use crate::address_filter::{self, Addresses};
 use crate::cgroup::Cgroup;
 use crate::child::{Child, Place, Stdio};
 use crate::error::{Error, Result, Step};
@@ -68,6 +69,10 @@ fn start(launch: &Launch, jail_dir: &Path) -> Result<Launched> {
 
 fn start_in(cgroup: &Cgroup, launch: &Launch, parameters: &Parameters) -> Result<(Process, ProcessIo)> {
     network::enter(&launch.jail.network)?;
+    if let JailNetwork::Addresses(addresses) = &launch.jail.network {
+        let addresses = Addresses::new(addresses, parameters.raw_sockets.unwrap_or(false));
+        address_filter::confine(cgroup.birthplace()?, &addresses)?;
+    }
     let step = || "make the devices of the jail".to_owned();
     let devpts = parameters
         .devices
@@ -128,7 +133,7 @@ fn give_birth(
     terminal: Option<Terminal>,
 ) -> Result<(Process, ProcessIo)> {
     let step = || format!("start a process in jail '{}'", launch.jail.id);
-    let filter = Filter::new();
+    let filter = Filter::new(&launch.jail.network);
     let (io, stdio, kept_open) = connect(terminal).step(step)?;
     let (reason, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).step(step)?;
     let birthplace = cgroup.birthplace()?;

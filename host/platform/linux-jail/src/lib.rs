@@ -8,6 +8,7 @@
 //! A jail ends with its first process, and that is killed if its supervisor is.
 #![cfg(target_os = "linux")]
 
+mod address_filter;
 mod capabilities;
 mod cgroup;
 mod child;

@@ -9,6 +9,7 @@
 
 use std::io;
 
+use kleene_plan::JailNetwork;
 use libc::c_long;
 use seccompiler::{BpfProgram, sock_filter};
 
@@ -27,6 +28,13 @@ const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
 /// Execution domains of personality(2) that change no security property: `PER_LINUX`, `PER_LINUX32`, both with
 /// `UNAME26`, and the question for the current one.
 const PERSONALITIES: &[u32] = &[0, 0x0008, 0x0002_0000, 0x0002_0008, 0xffff_ffff];
+
+/// Families of socket(2) for no jail: the way from a virtual machine to its host.
+const NO_SOCKETS: &[u32] = &[libc::AF_VSOCK as u32];
+
+/// For no jail in the host's network stack: with a packet socket it would read what others send, as with bpf(4), which
+/// jails on FreeBSD do not have either.
+const NO_SOCKETS_OF_HOST: &[u32] = &[libc::AF_VSOCK as u32, libc::AF_PACKET as u32];
 
 /// The calling convention of this machine (`AUDIT_ARCH_*`, linux/audit.h); calls by another have other numbers.
 #[cfg(target_arch = "x86_64")]
@@ -54,7 +62,7 @@ enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Test {
     NoneOfBits(u32),
-    Not(u32),
+    NoneOf(&'static [u32]),
     OneOf(&'static [u32]),
 }
 
@@ -72,31 +80,35 @@ pub(crate) fn apply(filter: &Filter) -> Result<()> {
 pub(crate) struct Filter(BpfProgram);
 
 impl Filter {
-    /// The filter for this machine.
-    pub(crate) fn new() -> Self {
+    /// The filter for this machine and a jail connected in this way.
+    pub(crate) fn new(network: &JailNetwork) -> Self {
+        let sockets = match network {
+            JailNetwork::Vnet { .. } | JailNetwork::Disabled => NO_SOCKETS,
+            JailNetwork::Inherit | JailNetwork::Addresses(_) => NO_SOCKETS_OF_HOST,
+        };
         let mut program = vec![
             load(CONVENTION),
             jump(libc::BPF_JEQ, ARCHITECTURE, 1, 0),
             answer(libc::SECCOMP_RET_KILL_PROCESS),
             load(NUMBER),
         ];
-        program.extend(search(&ranges()));
+        program.extend(search(&ranges(sockets)));
         Self(program)
     }
 }
 
-fn verdict(number: c_long) -> Verdict {
+fn verdict(number: c_long, sockets: &'static [u32]) -> Verdict {
     match number {
         libc::SYS_clone => Verdict::If(Test::NoneOfBits(NEW_NAMESPACES)),
         libc::SYS_clone3 => Verdict::Refuse(libc::ENOSYS),
-        libc::SYS_socket => Verdict::If(Test::Not(libc::AF_VSOCK as u32)),
+        libc::SYS_socket => Verdict::If(Test::NoneOf(sockets)),
         libc::SYS_personality => Verdict::If(Test::OneOf(PERSONALITIES)),
         _ => Verdict::Allow,
     }
 }
 
 /// From which number on which verdict holds, up to the next; beginning with 0.
-fn ranges() -> Vec<(u32, Verdict)> {
+fn ranges(sockets: &'static [u32]) -> Vec<(u32, Verdict)> {
     let special = [
         libc::SYS_clone,
         libc::SYS_clone3,
@@ -119,7 +131,7 @@ fn ranges() -> Vec<(u32, Verdict)> {
         _ => ranges.push((number as u32, verdict)),
     };
     for number in numbers {
-        enter(number, verdict(number));
+        enter(number, verdict(number, sockets));
         enter(number + 1, REFUSED);
     }
     // Where neighbours met, a range was begun and taken back.
@@ -151,18 +163,18 @@ fn leaf(verdict: Verdict) -> BpfProgram {
         Verdict::If(Test::NoneOfBits(bits)) => {
             vec![load(FIRST_ARGUMENT), jump(libc::BPF_JSET, bits, 0, 1), no, yes]
         }
-        Verdict::If(Test::Not(value)) => {
-            vec![load(FIRST_ARGUMENT), jump(libc::BPF_JEQ, value, 0, 1), no, yes]
-        }
-        Verdict::If(Test::OneOf(values)) => {
-            let mut program = vec![load(FIRST_ARGUMENT)];
-            for &value in values {
-                program.extend([jump(libc::BPF_JEQ, value, 0, 1), yes.clone()]);
-            }
-            program.push(no);
-            program
-        }
+        Verdict::If(Test::NoneOf(values)) => one_of(values, no, yes),
+        Verdict::If(Test::OneOf(values)) => one_of(values, yes, no),
     }
+}
+
+fn one_of(values: &[u32], then: sock_filter, otherwise: sock_filter) -> BpfProgram {
+    let mut program = vec![load(FIRST_ARGUMENT)];
+    for &value in values {
+        program.extend([jump(libc::BPF_JEQ, value, 0, 1), then.clone()]);
+    }
+    program.push(otherwise);
+    program
 }
 
 fn load(offset: u32) -> sock_filter {
@@ -205,7 +217,7 @@ mod tests {
         reason = "a filter cannot be taken off again, so a child has to wear it"
     )]
     fn errno_under_filter(call: fn() -> c_long) -> i32 {
-        let filter = Filter::new();
+        let filter = Filter::new(&JailNetwork::Inherit);
         // SAFETY: the child makes system calls only.
         match unsafe { libc::fork() } {
             0 => {
@@ -238,7 +250,7 @@ mod tests {
 
     /// Runs the filter over a call as the kernel would.
     fn interpret(number: u32, argument: u32) -> u32 {
-        let program = Filter::new().0;
+        let program = Filter::new(&JailNetwork::Inherit).0;
         let (mut at, mut accumulator) = (0, 0);
         loop {
             let sock_filter { code, jt, jf, k } = program[at];
@@ -299,7 +311,11 @@ mod tests {
 
     #[test]
     fn the_program_is_short_enough_to_be_applied_fast() {
-        assert!(Filter::new().0.len() < 400, "{}", Filter::new().0.len());
+        assert!(
+            Filter::new(&JailNetwork::Inherit).0.len() < 400,
+            "{}",
+            Filter::new(&JailNetwork::Inherit).0.len()
+        );
     }
 
     #[test]

@@ -141,3 +141,112 @@ pub(crate) fn unshare(namespaces: rustix::thread::UnshareFlags) -> io::Result<()
     // SAFETY: namespaces do not change which descriptors are open.
     Ok(unsafe { rustix::thread::unshare_unsafe(namespaces) }?)
 }
+
+/// `union bpf_attr` for `BPF_PROG_LOAD`, up to what we set (bpf(2)).
+#[repr(C)]
+#[derive(Default)]
+struct LoadProgram {
+    program_type: u32,
+    instruction_count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buffer: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+    interface: u32,
+    expected_attach_type: u32,
+}
+
+/// `union bpf_attr` for `BPF_PROG_ATTACH`.
+#[repr(C)]
+struct AttachProgram {
+    target: u32,
+    program: u32,
+    attach_type: u32,
+    flags: u32,
+}
+
+const BPF_PROG_LOAD: libc::c_int = 5;
+const BPF_PROG_ATTACH: libc::c_int = 8;
+
+/// Beside programs of cgroups above.
+const BPF_F_ALLOW_MULTI: u32 = 2;
+
+/// Loads an eBPF program after the kernel has checked it (bpf(2)). If it does not pass, the error is what the kernel
+/// wrote about it.
+pub(crate) fn load_bpf_program(program: &[u64], program_type: u32, attach_type: u32) -> io::Result<OwnedFd> {
+    let refused = match try_load_bpf_program(program, program_type, attach_type, &mut []) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EACCES)) => error,
+        loaded => return loaded,
+    };
+    let mut log = vec![0; 64 * 1024];
+    try_load_bpf_program(program, program_type, attach_type, &mut log).map_err(|_| {
+        let text = String::from_utf8_lossy(&log);
+        let last = text
+            .trim_end_matches('\0')
+            .lines()
+            .rfind(|line| !line.starts_with("processed "));
+        io::Error::new(refused.kind(), format!("{refused}: {}", last.unwrap_or_default()))
+    })
+}
+
+fn try_load_bpf_program(
+    program: &[u64],
+    program_type: u32,
+    attach_type: u32,
+    log: &mut [u8],
+) -> io::Result<OwnedFd> {
+    let mut name = [0; 16];
+    name[..6].copy_from_slice(b"kleene");
+    let mut attr = LoadProgram {
+        program_type,
+        instruction_count: program.len() as u32,
+        instructions: program.as_ptr() as u64,
+        license: c"BSD".as_ptr() as u64,
+        log_level: u32::from(!log.is_empty()),
+        log_size: log.len() as u32,
+        log_buffer: if log.is_empty() {
+            0
+        } else {
+            log.as_mut_ptr() as u64
+        },
+        name,
+        expected_attach_type: attach_type,
+        ..LoadProgram::default()
+    };
+    // SAFETY: `attr` points to as many instructions as it says, to a C string and to a log of the size it says; all
+    // outlive the call.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &mut attr, size_of::<LoadProgram>()) };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Attaches an eBPF program to a cgroup (bpf(2)).
+pub(crate) fn attach_bpf_program(program: &OwnedFd, cgroup: impl AsFd, attach_type: u32) -> io::Result<()> {
+    let mut attr = AttachProgram {
+        target: cgroup.as_fd().as_raw_fd() as u32,
+        program: program.as_raw_fd() as u32,
+        attach_type,
+        flags: BPF_F_ALLOW_MULTI,
+    };
+    // SAFETY: `attr` lives across the call and its size is told.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_ATTACH,
+            &mut attr,
+            size_of::<AttachProgram>(),
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
