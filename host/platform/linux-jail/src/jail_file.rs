@@ -94,11 +94,24 @@ pub fn jails(run_root: &Path) -> Result<Vec<(Id, u32)>> {
         else {
             continue;
         };
-        if let Some(pid) = FirstProcess::read(&entry.path())?.and_then(FirstProcess::alive) {
-            jails.push((id, pid.as_raw_nonzero().get().unsigned_abs()));
+        if let Some(pid) = first_pid(&entry.path())? {
+            jails.push((id, pid));
         }
     }
     Ok(jails)
+}
+
+/// The process id of one jail's first process, if the jail runs.
+///
+/// # Errors
+/// If its file cannot be read.
+pub fn jail(run_root: &Path, id: &Id) -> Result<Option<u32>> {
+    first_pid(&run_root.join(id.as_str()))
+}
+
+fn first_pid(jail_dir: &Path) -> Result<Option<u32>> {
+    let alive = FirstProcess::read(jail_dir)?.and_then(FirstProcess::alive);
+    Ok(alive.map(|pid| pid.as_raw_nonzero().get().unsigned_abs()))
 }
 
 fn path(jail_dir: &Path) -> PathBuf {

@@ -21,6 +21,7 @@ mod netlink;
 mod network;
 mod parameters;
 mod passwd;
+mod protected;
 mod root;
 mod seccomp;
 mod signal;
@@ -30,7 +31,8 @@ mod syscalls;
 mod terminal;
 
 pub use error::{Error, Result};
-pub use jail_file::jails;
+pub use jail_file::{jail, jails};
 pub use launcher::LinuxLauncher;
 pub use parameters::check_parameters;
+pub use protected::protected_program;
 pub use stop::stop;
