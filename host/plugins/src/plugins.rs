@@ -385,9 +385,12 @@ fn agrees(manifest: &Manifest, described: &types::PluginInfo) -> Result<(), Stri
 /// Asks a plugin who it is; the worlds have the same function in different types.
 macro_rules! describe {
     ($guest:expr) => {
-        $guest.call("describe", |world, store: &mut Store<Call>, instance: &Instance| {
-            world.load(&mut *store, instance)?.call_describe(store)
-        })
+        $guest.call(
+            "describe",
+            |world, store: &mut Store<Call>, instance: &Instance| {
+                world.load(&mut *store, instance)?.call_describe(store)
+            },
+        )
     };
 }
 
