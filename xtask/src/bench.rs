@@ -11,9 +11,8 @@ use clap::Args;
 use kleene_rootfs::{Root, host_image};
 use kleene_tests::{Host, Programs};
 
-use crate::setup::{self, Need};
 use crate::workspace::{Profile, Workspace};
-use crate::{plugins, style};
+use crate::{plugins, setup, style};
 
 /// How often each command is timed.
 const RUNS: usize = 20;
@@ -29,8 +28,7 @@ const PROGRAM: &str = "/bin/true";
 /// # Errors
 /// If something cannot be built or run.
 pub fn run(workspace: &Workspace) -> Result<()> {
-    setup::run(&setup::HOST)?;
-    setup::run(&[setup::CRUN, Need::PluginCompiler])?;
+    setup::for_all()?;
     let plugins = plugins::build_all(workspace.root())?;
     workspace.build_programs(Profile::Release)?;
     let programs = Programs::at(&workspace.programs(Profile::Release), &plugins)?;

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use kleene_tests::{HOST, Host, OUTSIDE, Programs, words};
 
-use crate::setup::{self, Need};
 use crate::workspace::{Profile, Workspace};
-use crate::{plugins, style};
+use crate::{plugins, setup, style};
 
 /// How long the web server may take from its start until it listens.
 const LISTENS_AFTER: Duration = Duration::from_secs(5);
@@ -31,8 +30,7 @@ CMD ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]
 /// If something that is needed is missing, does not compile, or does not do what is shown.
 pub fn run(workspace: &Workspace) -> Result<()> {
     heading("Preparing");
-    setup::run(&setup::HOST)?;
-    setup::run(&[Need::PluginCompiler])?;
+    setup::for_demo()?;
     println!("building the plugins to WebAssembly components");
     let plugins = plugins::build_all(workspace.root())?;
     println!("building kleened and klee (the first time takes minutes)");

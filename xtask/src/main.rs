@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::of_this_program();
     match task {
-        Task::Setup => setup::run(&setup::ALL)?,
+        Task::Setup => setup::for_all()?,
         Task::Plugins { fixtures } => {
             let directory = plugins::build_all(workspace.root())?;
             println!("plugins are in {}", directory.display());

@@ -9,30 +9,17 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::toolchain::Toolchain;
 
-/// Something that tasks need.
+/// A program that tasks need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// To be root.
-    Root,
-    /// A compiler for plugins.
-    PluginCompiler,
-    /// A program of this name.
-    Program {
-        /// Its name.
-        name: &'static str,
-        /// The package of Debian that has it.
-        debian: &'static str,
-        /// What for.
-        purpose: &'static str,
-    },
-    /// Namespaces of every kind that a jail is made of.
-    Namespaces,
-    /// The overlay file system.
-    Overlay,
+struct Program {
+    name: &'static str,
+    /// The package of Debian that has it.
+    debian: &'static str,
+    purpose: &'static str,
 }
 
-const fn program(name: &'static str, debian: &'static str, purpose: &'static str) -> Need {
-    Need::Program {
+const fn program(name: &'static str, debian: &'static str, purpose: &'static str) -> Program {
+    Program {
         name,
         debian,
         purpose,
@@ -40,78 +27,48 @@ const fn program(name: &'static str, debian: &'static str, purpose: &'static str
 }
 
 /// What it takes to run containers on a throw-away host.
-pub const HOST: [Need; 7] = [
-    Need::Root,
+const HOST: [Program; 4] = [
     program("unshare", "util-linux", "namespaces for a throw-away host"),
     program("ip", "iproute2", "interfaces of a throw-away host"),
     program("nft", "nftables", "the firewall (with libnftables)"),
     program("busybox", "busybox-static", "programs for the first image"),
-    Need::Namespaces,
-    Need::Overlay,
 ];
-/// What jails and their start-up time are compared with.
-pub const CRUN: Need = program(
+/// What jails are compared with.
+const CRUN: Program = program(
     "crun",
     "crun",
-    "the container runtime that tests and benchmarks compare with",
+    "the container runtime that jails are compared with",
 );
-/// Everything.
-pub const ALL: [Need; 9] = [
-    HOST[0],
-    Need::PluginCompiler,
-    HOST[1],
-    HOST[2],
-    HOST[3],
-    HOST[4],
-    CRUN,
-    HOST[5],
-    HOST[6],
-];
 
-/// Sees to it that these needs are met, in this order.
+/// Sees to it that this machine can build everything and run containers on a throw-away host.
 ///
 /// # Errors
-/// One line on the first that is not and cannot be.
-pub fn run(needs: &[Need]) -> Result<()> {
-    let missing: Vec<_> = needs.iter().filter_map(|need| need.missing_package()).collect();
-    if needs.contains(&Need::Root) {
-        root()?;
-    }
-    install(&missing)?;
-    needs.iter().try_for_each(Need::check)
+/// One line on the first thing that is missing and cannot be installed.
+pub fn for_demo() -> Result<()> {
+    set_up(&HOST)
 }
 
-/// A package that is to be installed, and what for.
-struct Missing {
-    program: &'static str,
-    debian: &'static str,
-    purpose: &'static str,
+/// Sees to it that this machine can do all tasks.
+///
+/// # Errors
+/// As [`for_demo`].
+pub fn for_all() -> Result<()> {
+    set_up(&[&HOST[..], &[CRUN]].concat())
 }
 
-impl Need {
-    fn missing_package(&self) -> Option<Missing> {
-        match *self {
-            Self::Program {
-                name,
-                debian,
-                purpose,
-            } if !exists(name) => Some(Missing {
-                program: name,
-                debian,
-                purpose,
-            }),
-            _ => None,
-        }
+/// What cannot be installed is looked for first.
+fn set_up(programs: &[Program]) -> Result<()> {
+    root()?;
+    namespaces()?;
+    overlay()?;
+    let is_missing = |program: &&Program| !exists(program.name);
+    install(&programs.iter().filter(is_missing).copied().collect::<Vec<_>>())?;
+    if let Some(Program { name, debian, .. }) = programs.iter().find(is_missing) {
+        bail!("{name} is still missing, though the package {debian} was installed");
     }
-
-    fn check(&self) -> Result<()> {
-        match *self {
-            Self::Root | Self::Program { .. } => Ok(()),
-            Self::PluginCompiler => Toolchain::find_or_install().map(|_| ()),
-            Self::Namespaces => namespaces(),
-            Self::Overlay => overlay(),
-        }
-    }
+    Toolchain::find_or_install()?;
+    println!("setup: this machine has all that is needed");
+    Ok(())
 }
 
 fn root() -> Result<()> {
@@ -131,21 +88,21 @@ fn exists(program: &str) -> bool {
         .any(|directory| directory.join(program).is_file())
 }
 
-fn install(missing: &[Missing]) -> Result<()> {
+fn install(missing: &[Program]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    for Missing { program, purpose, .. } in missing {
-        println!("setup: {program} is missing: {purpose}");
+    for Program { name, purpose, .. } in missing {
+        println!("setup: {name} is missing: {purpose}");
     }
-    let packages: Vec<_> = missing.iter().map(|missing| missing.debian).collect();
+    let packages: Vec<_> = missing.iter().map(|program| program.debian).collect();
     let list = packages.join(" ");
     ensure!(
         cfg!(target_os = "linux") && exists("apt-get"),
         "no apt-get here: install these programs by hand: {}",
         missing
             .iter()
-            .map(|missing| missing.program)
+            .map(|program| program.name)
             .collect::<Vec<_>>()
             .join(", ")
     );

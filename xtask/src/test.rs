@@ -15,7 +15,7 @@ use crate::{plugins, setup, style};
 /// If a check other than a test fails, or a check cannot be made.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     step("setup");
-    setup::run(&setup::ALL)?;
+    setup::for_all()?;
     step("cargo fmt --check");
     ensure!(
         workspace.cargo(["fmt", "--all", "--check"]).status()?.success(),
