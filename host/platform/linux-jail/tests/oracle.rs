@@ -9,10 +9,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use support::Container;
+use support::crun::{crun, crun_config};
 
 /// Prints what can be seen, one fact a line.
 const PROBE: &str = r#"
@@ -128,77 +128,6 @@ fn our_facts(container: &Container) -> Facts {
     let outcome = container.sh(PROBE);
     assert_eq!(outcome.code(), 0, "{}", outcome.output);
     facts(&outcome.output)
-}
-
-/// crun's own default configuration with what our specification says otherwise.
-fn crun_config(container: &Container, argv: &[&str]) -> Value {
-    let bundle = tempfile::tempdir().unwrap();
-    let spec = Command::new("crun")
-        .arg("spec")
-        .current_dir(bundle.path())
-        .output();
-    assert!(
-        spec.expect("this test compares with crun: apt-get install crun")
-            .status
-            .success()
-    );
-    let text = fs::read(bundle.path().join("config.json")).unwrap();
-    let mut config: Value = serde_json::from_slice(&text).unwrap();
-    let capabilities = json!([
-        "CAP_CHOWN",
-        "CAP_DAC_OVERRIDE",
-        "CAP_FOWNER",
-        "CAP_FSETID",
-        "CAP_KILL",
-        "CAP_SETGID",
-        "CAP_SETUID",
-        "CAP_SETPCAP",
-        "CAP_NET_BIND_SERVICE",
-        "CAP_SYS_CHROOT",
-        "CAP_AUDIT_WRITE",
-        "CAP_SETFCAP"
-    ]);
-    let descriptors = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let process = &mut config["process"];
-    process["args"] = json!(argv);
-    process["terminal"] = json!(false);
-    process["cwd"] = json!("/tmp");
-    process["capabilities"] =
-        json!({"bounding": capabilities, "effective": capabilities, "permitted": capabilities});
-    process["rlimits"] =
-        json!([{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": descriptors.maximum.unwrap()}]);
-    for mount in config["mounts"]
-        .as_array_mut()
-        .unwrap()
-        .iter_mut()
-        .filter(|mount| mount["type"] == "proc")
-    {
-        // As Docker does.
-        mount["options"] = json!(["nosuid", "noexec", "nodev"]);
-    }
-    config["hostname"] = json!("probe");
-    config["root"] = json!({"path": container.root(), "readonly": false});
-    let namespaces = ["pid", "ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind}));
-    config["linux"]["namespaces"] = json!(namespaces);
-    config["linux"]["seccomp"] = json!({
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [{"names": ["mount", "unshare", "bpf"], "action": "SCMP_ACT_ERRNO"}]
-    });
-    config
-}
-
-/// crun cannot deal with version 2 of cgroups mounted beside version 1, so it does not see it.
-fn crun(container: &Container, config: &Value) -> Output {
-    let bundle = container.dir.path().join("bundle");
-    fs::create_dir_all(&bundle).unwrap();
-    fs::write(bundle.join("config.json"), config.to_string()).unwrap();
-    let script = "umount /sys/fs/cgroup/unified 2>/dev/null; exec crun run --bundle \"$0\" \"$1\"";
-    Command::new("unshare")
-        .args(["-m", "sh", "-c", script])
-        .arg(&bundle)
-        .arg(format!("oracle-{}", container.id))
-        .output()
-        .unwrap()
 }
 
 fn crun_facts(container: &Container, config: &Value) -> Facts {

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
+pub mod crun;
+
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;

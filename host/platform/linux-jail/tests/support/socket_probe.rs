@@ -99,7 +99,7 @@ fn serve_unbound() -> io::Result<String> {
 /// `family/type/protocol`
 fn socket(kind: &str) -> io::Result<String> {
     let numbers: Vec<u32> = kind.split('/').map(|number| number.parse().unwrap()).collect();
-    let family = AddressFamily::from_raw(numbers[0] as u16);
+    let family = AddressFamily::from_raw(numbers[0].try_into().unwrap());
     let protocol = std::num::NonZeroU32::new(numbers[2]).map(rustix::net::Protocol::from_raw);
     rustix::net::socket(family, SocketType::from_raw(numbers[1]), protocol)?;
     Ok("made".to_owned())
