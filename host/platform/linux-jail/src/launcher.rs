@@ -16,7 +16,7 @@ use crate::cgroup::Cgroup;
 use crate::child::{Child, Place, Stdio};
 use crate::error::{Error, Result, Step};
 use crate::jail_file::FirstProcess;
-use crate::network;
+use crate::network::{self, Borrowed};
 use crate::parameters::Parameters;
 use crate::root::Devices;
 use crate::seccomp::Filter;
@@ -46,29 +46,22 @@ impl Launcher for LinuxLauncher {
 fn start(launch: &Launch, jail_dir: &Path) -> Result<Launched> {
     let parameters = Parameters::parse(&launch.jail.parameters)?;
     signal::forget_ended_by(jail_dir)?;
-    let cgroup = Cgroup::create(&launch.jail.id)?;
-    let started = start_in(&cgroup, launch, &parameters).and_then(|(process, io)| {
+    let jail = Jail::make(launch, jail_dir)?;
+    let started = start_in(&jail.cgroup, launch, &parameters).and_then(|(process, io)| {
         FirstProcess::identify(process.pid)?.write(jail_dir)?;
         Ok((process, io))
     });
     match started {
-        Ok((process, io)) => {
-            let jail = Jail {
-                cgroup,
-                dir: jail_dir.to_owned(),
-            };
-            Ok(Launched {
-                process: Box::new(FirstOfJail { process, jail }),
-                io,
-            })
-        }
+        Ok((process, io)) => Ok(Launched {
+            process: Box::new(FirstOfJail { process, jail }),
+            io,
+        }),
         // What could not be started must not stay; of two errors the first is the cause.
-        Err(cause) => cgroup.remove().and(Err(cause)),
+        Err(cause) => jail.unmake().and(Err(cause)),
     }
 }
 
 fn start_in(cgroup: &Cgroup, launch: &Launch, parameters: &Parameters) -> Result<(Process, ProcessIo)> {
-    network::enter(&launch.jail.network)?;
     if let JailNetwork::Addresses(addresses) = &launch.jail.network {
         let addresses = Addresses::new(addresses, parameters.raw_sockets.unwrap_or(false));
         address_filter::confine(cgroup.birthplace()?, &addresses)?;
@@ -248,14 +241,35 @@ impl Running for Process {
 }
 
 /// What a jail has on the host while it runs.
-#[derive(Debug)]
 struct Jail {
     cgroup: Cgroup,
+    borrowed: Option<Borrowed>,
     dir: PathBuf,
 }
 
+impl Jail {
+    /// Makes what a jail needs before its first process, and takes the supervisor into its network stack.
+    fn make(launch: &Launch, dir: &Path) -> Result<Self> {
+        let cgroup = Cgroup::create(&launch.jail.id)?;
+        match network::enter(&launch.jail.network) {
+            Ok(borrowed) => Ok(Self {
+                cgroup,
+                borrowed,
+                dir: dir.to_owned(),
+            }),
+            Err(cause) => cgroup.remove().and(Err(cause)),
+        }
+    }
+
+    /// Removes all of it, each thing even if another cannot be removed; tells the first that could not.
+    fn unmake(&self) -> Result<()> {
+        let forgotten = FirstProcess::forget(&self.dir).and(signal::forget_ended_by(&self.dir));
+        let given_back = self.borrowed.as_ref().map_or(Ok(()), Borrowed::give_back);
+        forgotten.and(given_back).and(self.cgroup.remove())
+    }
+}
+
 /// The process that made a jail, with which it ends.
-#[derive(Debug)]
 struct FirstOfJail {
     process: Process,
     jail: Jail,
@@ -293,8 +307,6 @@ impl Running for FirstOfJail {
     }
 
     fn clean_up(&mut self) -> std::result::Result<(), LaunchError> {
-        FirstProcess::forget(&self.jail.dir)?;
-        signal::forget_ended_by(&self.jail.dir)?;
-        Ok(self.jail.cgroup.remove()?)
+        Ok(self.jail.unmake()?)
     }
 }

@@ -2,40 +2,86 @@
 //!
 //! The supervisor itself enters the jail's network namespace and connects it before the first process exists, which is
 //! then born there. The supervisor has no use for the host's network, so nothing has to be waited for and passed back.
+//!
+//! When the jail has ended the interfaces go back to the host, as they do on FreeBSD. Without that they would vanish
+//! with the namespace, but only some time later, when their names may be wanted again.
 
 use std::fs::File;
 
-use kleene_plan::{JailInterface, JailNetwork};
+use kleene_plan::{InterfaceName, JailInterface, JailNetwork};
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Result, Step};
 use crate::netlink::Netlink;
 use crate::sys;
 
+/// The interfaces a jail has from the host.
+pub(crate) struct Borrowed {
+    jail: Netlink,
+    host: File,
+    interfaces: Vec<InterfaceName>,
+}
+
 /// Takes the supervisor into the network stack of a jail that starts.
-pub(crate) fn enter(network: &JailNetwork) -> Result<()> {
+pub(crate) fn enter(network: &JailNetwork) -> Result<Option<Borrowed>> {
     match network {
-        JailNetwork::Inherit | JailNetwork::Addresses(_) => Ok(()),
-        JailNetwork::Disabled => enter_new_stack().map(drop),
+        JailNetwork::Inherit | JailNetwork::Addresses(_) => Ok(None),
+        JailNetwork::Disabled => enter_new_stack().map(|_| None),
         JailNetwork::Vnet {
             interfaces,
             default_routes,
         } => {
-            let host = open()?;
+            let (from, host) = (open()?, own_stack()?);
             let jail = enter_new_stack()?;
-            let stack =
-                File::open("/proc/self/ns/net").step(|| "open the jail's network stack".to_owned())?;
-            for interface in interfaces {
-                host.move_interface(&interface.name, &stack)
-                    .step(|| format!("move interface '{}' into the jail", interface.name))?;
-                connect(&jail, interface)?;
+            let names = interfaces
+                .iter()
+                .map(|interface| interface.name.clone())
+                .collect();
+            let borrowed = Borrowed {
+                jail,
+                host,
+                interfaces: names,
+            };
+            match borrowed.connect(&from, interfaces, default_routes) {
+                Ok(()) => Ok(Some(borrowed)),
+                // Of two errors the first is the cause.
+                Err(cause) => borrowed.give_back().and(Err(cause)),
             }
-            for &gateway in default_routes {
-                jail.add_default_route(gateway)
-                    .step(|| format!("add the default route by {gateway}"))?;
-            }
-            Ok(())
         }
+    }
+}
+
+impl Borrowed {
+    fn connect(
+        &self,
+        host: &Netlink,
+        interfaces: &[JailInterface],
+        default_routes: &[std::net::IpAddr],
+    ) -> Result<()> {
+        let stack = own_stack()?;
+        for interface in interfaces {
+            host.move_interface(&interface.name, &stack)
+                .step(|| format!("move interface '{}' into the jail", interface.name))?;
+            configure(&self.jail, interface)?;
+        }
+        for &gateway in default_routes {
+            self.jail
+                .add_default_route(gateway)
+                .step(|| format!("add the default route by {gateway}"))?;
+        }
+        Ok(())
+    }
+
+    /// Moves the interfaces back to the host. One that is not there has been destroyed by its other end, or was never
+    /// moved.
+    pub(crate) fn give_back(&self) -> Result<()> {
+        for name in &self.interfaces {
+            match self.jail.move_interface(name, &self.host) {
+                Err(error) if error.raw_os_error() == Some(libc::ENODEV) => {}
+                moved => moved.step(|| format!("move interface '{name}' back to the host"))?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -48,11 +94,15 @@ fn enter_new_stack() -> Result<Netlink> {
     Ok(jail)
 }
 
+fn own_stack() -> Result<File> {
+    File::open("/proc/self/ns/net").step(|| "open the supervisor's network stack".to_owned())
+}
+
 fn open() -> Result<Netlink> {
     Netlink::open().step(|| "talk to the kernel about networks".to_owned())
 }
 
-fn connect(jail: &Netlink, interface: &JailInterface) -> Result<()> {
+fn configure(jail: &Netlink, interface: &JailInterface) -> Result<()> {
     let JailInterface { name, mac, addresses } = interface;
     jail.set_up(name.as_str(), Some(mac))
         .step(|| format!("set interface '{name}' up with address {mac}"))?;
