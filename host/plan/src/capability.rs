@@ -6,7 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::firewall::{InterfaceMatch, Rule};
@@ -67,6 +69,8 @@ pub struct Scope {
     pub interfaces: Vec<InterfaceName>,
     /// Interfaces of the host that rules may name besides those.
     pub rule_interfaces: Vec<InterfaceName>,
+    /// Addresses the plan may give to interfaces and jails, hide, or redirect to: subnets, and single addresses.
+    pub addresses: Vec<IpNet>,
     /// Datasets the plan may create; snapshots of them as well.
     pub datasets: Vec<DatasetName>,
     /// On whose behalf: the mark of interfaces and the owner of rules.
@@ -130,9 +134,7 @@ impl Grant {
         }
         for setting in &plan.jail {
             self.holds(&[setting.capability()], setting)?;
-            if let JailSetting::Interface { name, .. } = setting {
-                scope.interface(name, setting)?;
-            }
+            scope.check_setting(setting)?;
         }
         Ok(())
     }
@@ -161,7 +163,16 @@ impl Scope {
                 self.dataset(dataset, op)
             }
             Op::CreateSnapshot(snapshot) => self.dataset(snapshot.dataset(), op),
-            Op::EnsureBridge(Bridge { name, owner, .. }) | Op::EnsureLoopback(Loopback { name, owner }) => {
+            Op::EnsureBridge(Bridge {
+                name,
+                owner,
+                addresses,
+            }) => {
+                self.interface(name, op)?;
+                self.owner(owner, op)?;
+                addresses.iter().try_for_each(|net| self.address(net.addr(), op))
+            }
+            Op::EnsureLoopback(Loopback { name, owner }) => {
                 self.interface(name, op)?;
                 self.owner(owner, op)
             }
@@ -171,7 +182,10 @@ impl Scope {
                 self.interface(&pair.bridge, op)?;
                 self.owner(&pair.owner, op)
             }
-            Op::EnsureAlias { interface, .. } => self.interface(interface, op),
+            Op::EnsureAlias { interface, address } => {
+                self.interface(interface, op)?;
+                self.address(address.addr(), op)
+            }
             Op::EnsureForwarding(_) => Ok(()),
             Op::SetRules { owner, rules } => {
                 self.owner(owner, op)?;
@@ -188,16 +202,44 @@ impl Scope {
         }
     }
 
+    fn check_setting(&self, setting: &JailSetting) -> Result<(), Denied> {
+        match setting {
+            JailSetting::Interface { name, addresses, .. } => {
+                self.interface(name, setting)?;
+                addresses
+                    .iter()
+                    .try_for_each(|net| self.address(net.addr(), setting))
+            }
+            JailSetting::Address(address) => self.address(*address, setting),
+            // Where a jail with a network stack of its own sends its packets is nobody else's business.
+            JailSetting::DefaultRoute(_) => Ok(()),
+        }
+    }
+
     fn rule(&self, rule: &Rule) -> Result<(), Denied> {
         let named = match rule {
             Rule::Filter(filter) => named(&filter.interface),
             Rule::Nat(nat) => Some(&nat.interface),
             Rule::Rdr(rdr) => named(&rdr.interface),
         };
-        match named {
-            Some(name) if !self.rule_interfaces.contains(name) => self.interface(name, rule),
-            _ => Ok(()),
+        if let Some(name) = named
+            && !self.rule_interfaces.contains(name)
+        {
+            self.interface(name, rule)?;
         }
+        match rule {
+            Rule::Filter(_) => Ok(()),
+            Rule::Nat(nat) => self.within(self.holds_net(&nat.from), &nat.from, rule),
+            Rule::Rdr(rdr) => self.address(rdr.to, rule),
+        }
+    }
+
+    fn address(&self, address: IpAddr, step: &impl fmt::Display) -> Result<(), Denied> {
+        self.within(self.holds_net(&address.into()), &address, step)
+    }
+
+    fn holds_net(&self, net: &IpNet) -> bool {
+        self.addresses.iter().any(|reserved| reserved.contains(net))
     }
 
     fn interface(&self, name: &InterfaceName, step: &impl fmt::Display) -> Result<(), Denied> {
@@ -250,6 +292,7 @@ mod tests {
         Scope {
             interfaces: vec!["kleene0".parse().unwrap()],
             rule_interfaces: vec!["em0".parse().unwrap()],
+            addresses: vec!["10.0.0.0/24".parse().unwrap()],
             datasets: vec!["volumes/v".parse().unwrap()],
             owner: Some(owner()),
         }
@@ -331,6 +374,16 @@ mod tests {
                 em0("10.0.0.1/32"),
                 Some("'address 10.0.0.1/32 on em0' touches 'em0', which is not part of this request"),
             ),
+            (
+                &[Alias],
+                Op::EnsureAlias {
+                    interface: "kleene0".parse().unwrap(),
+                    address: "192.168.0.1/24".parse().unwrap(),
+                },
+                Some(
+                    "'address 192.168.0.1/24 on kleene0' touches '192.168.0.1', which is not part of this request",
+                ),
+            ),
             (&[Forwarding], Op::EnsureForwarding(Family::Inet), None),
             (&[Dataset], Op::CreateDataset("volumes/v".parse().unwrap()), None),
             (
@@ -358,6 +411,20 @@ mod tests {
             let text = op.to_string();
             assert_eq!(decide(grant, op).err().as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_jail_borrows_only_addresses_reserved_for_it() {
+        let borrow = |address: &str| Plan {
+            ops: Vec::new(),
+            jail: vec![JailSetting::Address(address.parse().unwrap())],
+        };
+        let grant: Grant = [Capability::Alias].into_iter().collect();
+        assert_eq!(grant.check(&borrow("10.0.0.7"), &scope()), Ok(()));
+        assert!(matches!(
+            grant.check(&borrow("192.168.0.1"), &scope()),
+            Err(Denied::Scope { .. })
+        ));
     }
 
     #[test]

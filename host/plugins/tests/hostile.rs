@@ -151,6 +151,21 @@ fn a_jail_cannot_take_an_interface_of_the_host() {
 }
 
 #[test]
+fn a_jail_cannot_have_an_address_of_the_host() {
+    let home = Home::with(&[]);
+    let greedy =
+        "name='hostile-network'\nversion='0.2.0'\nkind='network'\nserves=['hostile']\ngrant=['alias']";
+    home.put("x.wasm", &with_manifest(&component("hostile-network"), greedy));
+    let driver = home.open().network_driver("hostile").unwrap();
+    let network = network("takes-the-host-s-address");
+    let error = driver
+        .plan_endpoint(&network, &endpoint(false, vec![]))
+        .unwrap_err();
+    let expected = "touches '192.168.0.1', which is not part of this request";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
 fn the_operator_can_take_back_what_a_manifest_asks_for() {
     let home = Home::with(&["hostile-network"]);
     let config = PluginsConfig {
