@@ -227,15 +227,17 @@ impl Platform for LinuxPlatform {
     fn jails(&self) -> Result<Vec<JailInfo>> {
         let jails = kleene_linux_jail::jails(&self.config.run_dir)
             .or_failed(|| format!("find the jails of {}", self.config.run_dir.display()))?;
-        jails
-            .into_iter()
-            .map(|(id, pid)| {
-                let jid = pid
-                    .try_into()
-                    .or_failed(|| format!("take {pid} of jail {id} for a process id"))?;
-                Ok(JailInfo { id, jid })
-            })
-            .collect()
+        jails.into_iter().map(|(id, pid)| jail_info(id, pid)).collect()
+    }
+
+    fn jail(&self, id: &Id) -> Result<Option<JailInfo>> {
+        let pid =
+            kleene_linux_jail::jail(&self.config.run_dir, id).or_failed(|| format!("find jail {id}"))?;
+        pid.map(|pid| jail_info(id.clone(), pid)).transpose()
+    }
+
+    fn loopback(&self) -> Option<InterfaceName> {
+        "lo".parse().ok()
     }
 
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
@@ -252,4 +254,11 @@ impl Platform for LinuxPlatform {
     fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
         kleene_linux_jail::stop(&self.config.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
     }
+}
+
+fn jail_info(id: Id, pid: u32) -> Result<JailInfo> {
+    let jid = pid
+        .try_into()
+        .or_failed(|| format!("take {pid} of jail {id} for a process id"))?;
+    Ok(JailInfo { id, jid })
 }

@@ -13,6 +13,7 @@
 //! record names; they are collected when the store is opened.
 
 mod copy;
+mod dataset;
 mod index;
 mod layout;
 mod mounts;
@@ -21,6 +22,7 @@ mod record;
 mod snapshot;
 mod space;
 mod trash;
+mod visibility;
 
 use std::fs::{self, File, Permissions};
 use std::io;
@@ -33,9 +35,8 @@ use kleene_plan::{DatasetName, Id, SnapshotName};
 use kleene_platform::{DatasetInfo, PlatformError, Result, Usage};
 use layout::Layout;
 use overlay::Overlay;
-use record::{Content, Dataset, Destination, Origin, no_dataset};
+use record::{Content, Destination, no_dataset};
 use rustix::fs::FlockOperation;
-use rustix::mount::{UnmountFlags, unmount};
 use trash::Trash;
 
 use crate::failure::{OrFailed, absent_is_fine};
@@ -259,206 +260,6 @@ impl LayerStore {
         Ok(Usage { used, referenced })
     }
 
-    // Datasets
-
-    /// Makes an empty dataset; one that exists and is no clone stays as it is.
-    ///
-    /// # Errors
-    /// [`PlatformError::Conflict`] with a clone of this name, or with files at the mount point that are not Kleene's.
-    pub fn create(&self, name: &DatasetName) -> Result<()> {
-        let mut index = self.index();
-        if let Some(dataset) = index.get(name) {
-            return if dataset.origin.is_none() {
-                Ok(())
-            } else {
-                Err(conflict(name))
-            };
-        }
-        self.check_mountpoint_is_free(name)?;
-        let dataset = Dataset::new(Content::Plain, None);
-        let path = self.mountpoint(name);
-        // First the directory: empty and without a record it is in nobody's way.
-        fs::create_dir_all(&path).or_failed(|| format!("create dataset {name} at {}", path.display()))?;
-        dataset.write(&self.layout, name)?;
-        index.insert(name.clone(), dataset);
-        Ok(())
-    }
-
-    /// Makes a clone of a snapshot; one that exists already stays as it is.
-    ///
-    /// # Errors
-    /// [`PlatformError::NotFound`] without the snapshot, [`PlatformError::Conflict`] with a dataset of the name that is
-    /// not a clone of it, or with files at the mount point that are not Kleene's.
-    pub fn clone_snapshot(&self, snapshot: &SnapshotName, name: &DatasetName) -> Result<()> {
-        let mut index = self.index();
-        if let Some(dataset) = index.get(name) {
-            return if index.origin(dataset).as_ref() == Some(snapshot) {
-                Ok(())
-            } else {
-                Err(conflict(name))
-            };
-        }
-        let parent = index
-            .get(snapshot.dataset())
-            .ok_or_else(|| no_snapshot(snapshot))?;
-        let lowers = parent
-            .snapshot(snapshot.name())
-            .ok_or_else(|| no_snapshot(snapshot))?
-            .layers
-            .clone();
-        let origin = Origin {
-            uid: parent.uid.clone(),
-            snapshot: snapshot.name().to_owned(),
-        };
-        self.check_mountpoint_is_free(name)?;
-        let upper = self.new_layer(name, &self.layout.files(&lowers[0]))?;
-        let dataset = Dataset::new(Content::Layered { upper, lowers }, Some(origin));
-        dataset.write(&self.layout, name)?;
-        index.insert(name.clone(), dataset);
-        Ok(())
-    }
-
-    /// Gives a dataset another name. Its clones follow. One that has the new name already is a success.
-    ///
-    /// # Errors
-    /// [`PlatformError::Busy`] while it is mounted or something is mounted beneath it,
-    /// [`PlatformError::HasDependents`] with datasets below it, [`PlatformError::Conflict`] if the new name is taken.
-    pub fn rename(&self, from: &DatasetName, to: &DatasetName) -> Result<()> {
-        let mut index = self.index();
-        let Some(mut dataset) = index.get(from).cloned() else {
-            return if index.get(to).is_some() {
-                Ok(())
-            } else {
-                Err(no_dataset(from))
-            };
-        };
-        if index.get(to).is_some() {
-            return Err(conflict(to));
-        }
-        refuse_with("dataset", from, index.children(from))?;
-        self.check_mountpoint_is_free(to)?;
-        self.check_nothing_is_mounted(from, &dataset.content)?;
-        let action = || format!("rename dataset {from} to {to} below {}", self.root().display());
-        if dataset.content == Content::Plain {
-            dataset.moving_to = Some(Destination::Mountpoint(to.clone()));
-            dataset.write(&self.layout, from)?;
-            move_directory(&self.mountpoint(from), &self.mountpoint(to)).or_failed(action)?;
-        } else {
-            self.remove_mountpoint(from)?;
-        }
-        fs::rename(self.layout.record(from), self.layout.record(to)).or_failed(action)?;
-        if dataset.moving_to.take().is_some() {
-            dataset.write(&self.layout, to)?;
-        }
-        // All layers of the old entry are those of the new one.
-        index.remove(from);
-        index.insert(to.clone(), dataset);
-        Ok(())
-    }
-
-    /// Destroys a dataset with its snapshots; an absent one is a success.
-    ///
-    /// # Errors
-    /// [`PlatformError::HasDependents`] with clones of its snapshots or datasets below it, [`PlatformError::Busy`]
-    /// while it is mounted or something is mounted beneath it.
-    pub fn destroy(&self, name: &DatasetName) -> Result<()> {
-        let mut index = self.index();
-        let Some(dataset) = index.get(name) else {
-            return Ok(());
-        };
-        refuse_with("dataset", name, index.clones(dataset, None))?;
-        refuse_with("dataset", name, index.children(name))?;
-        self.check_nothing_is_mounted(name, &dataset.content)?;
-        match dataset.content {
-            // Files first: without a record they would look like a stranger's.
-            Content::Plain => {
-                let path = self.mountpoint(name);
-                absent_is_fine(self.trash.take(&path))
-                    .or_failed(|| format!("destroy dataset {name} at {}", path.display()))?;
-                Dataset::forget(&self.layout, name)?;
-            }
-            Content::Layered { .. } => {
-                Dataset::forget(&self.layout, name)?;
-                self.remove_mountpoint(name)?;
-            }
-        }
-        self.discard(name, index.remove(name))
-    }
-
-    // Mounts
-
-    /// Makes a dataset's files visible at its mount point.
-    ///
-    /// # Errors
-    /// [`PlatformError::NotFound`]; [`PlatformError::Conflict`] with files at the mount point that are not Kleene's.
-    pub fn mount(&self, name: &DatasetName) -> Result<()> {
-        let index = self.index();
-        let dataset = index.get(name).ok_or_else(|| no_dataset(name))?;
-        let Content::Layered { upper, lowers } = &dataset.content else {
-            return Ok(());
-        };
-        if self.is_mountpoint(name)? {
-            return Ok(());
-        }
-        self.check_mountpoint_is_free(name)?;
-        let path = self.mountpoint(name);
-        fs::create_dir_all(&path)
-            .and_then(|()| self.overlay(name, upper, lowers).mount_at(&path))
-            .or_failed(|| format!("mount dataset {name} at {}", path.display()))
-    }
-
-    /// Makes the mount point empty again. A plain dataset is never mounted and stays visible; an absent one is a
-    /// success.
-    ///
-    /// # Errors
-    /// [`PlatformError::Busy`] while processes or other mounts use it.
-    pub fn unmount(&self, name: &DatasetName) -> Result<()> {
-        let index = self.index();
-        let Some(dataset) = index.get(name) else {
-            return Ok(());
-        };
-        if dataset.content == Content::Plain || !self.is_mountpoint(name)? {
-            return Ok(());
-        }
-        let path = self.mountpoint(name);
-        unmount(&path, UnmountFlags::NOFOLLOW).map_err(|error| match error {
-            rustix::io::Errno::BUSY => busy(
-                name,
-                &format!(
-                    "a process or a mount uses files below {}; `fuser -vm` names it",
-                    path.display()
-                ),
-            ),
-            error => PlatformError::failed(format!("unmount dataset {name} from {}", path.display()), error),
-        })
-    }
-
-    /// The command by which an administrator would mount a dataset; `None` if it is plain or absent.
-    #[must_use]
-    pub fn mount_command(&self, name: &DatasetName) -> Option<String> {
-        let index = self.index();
-        let Content::Layered { upper, lowers } = &index.get(name)?.content else {
-            return None;
-        };
-        let options = self.overlay(name, upper, lowers).option_string();
-        let path = self.mountpoint(name);
-        Some(format!(
-            "mount -t overlay -o {} {name} {}",
-            options.display(),
-            path.display()
-        ))
-    }
-
-    fn overlay(&self, name: &DatasetName, upper: &Id, lowers: &[Id]) -> Overlay {
-        Overlay {
-            source: name.to_string(),
-            lowers: lowers.iter().map(|layer| self.layout.files(layer)).collect(),
-            upper: Some((self.layout.files(upper), self.layout.work(upper))),
-        }
-    }
-
-    // What the above is made of
-
     /// An empty layer whose root has the mode and owner of another directory: the root of a layer is what processes
     /// see as the root of the dataset.
     fn new_layer(&self, name: &DatasetName, like: &Path) -> Result<Id> {
@@ -493,12 +294,6 @@ impl LayerStore {
         Ok(())
     }
 
-    fn remove_mountpoint(&self, name: &DatasetName) -> Result<()> {
-        let path = self.mountpoint(name);
-        absent_is_fine(fs::remove_dir(&path))
-            .or_failed(|| format!("remove the mount point of dataset {name} at {}", path.display()))
-    }
-
     fn check_mountpoint_is_free(&self, name: &DatasetName) -> Result<()> {
         let path = self.mountpoint(name);
         if Layout::is_reserved(name) {
@@ -506,9 +301,7 @@ impl LayerStore {
         }
         match fs::read_dir(&path).map(|mut entries| entries.next().is_none()) {
             Ok(true) => Ok(()),
-            Ok(false) => Err(PlatformError::Conflict {
-                object: format!("directory {} with files in it", path.display()),
-            }),
+            Ok(false) => Err(strangers_files(&path)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(PlatformError::failed(
                 format!("look at the mount point of dataset {name} at {}", path.display()),
@@ -534,6 +327,18 @@ impl LayerStore {
             None => Ok(()),
             Some(mount) => Err(busy(name, &mounted_at(mount))),
         }
+    }
+
+    fn collect_garbage(&self) -> io::Result<()> {
+        let index = self.index();
+        for entry in fs::read_dir(self.layout.layers())? {
+            let entry = entry?;
+            let layer = entry.file_name().to_string_lossy().parse::<Id>();
+            if layer.is_ok_and(|layer| index.is_garbage(&layer)) {
+                self.trash.take(&entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Moves the files of plain datasets back to where they were when a crash interrupted their move.
@@ -565,18 +370,6 @@ impl LayerStore {
         }
         Ok(())
     }
-
-    fn collect_garbage(&self) -> io::Result<()> {
-        let index = self.index();
-        for entry in fs::read_dir(self.layout.layers())? {
-            let entry = entry?;
-            let layer = entry.file_name().to_string_lossy().parse::<Id>();
-            if layer.is_ok_and(|layer| index.is_garbage(&layer)) {
-                self.trash.take(&entry.path())?;
-            }
-        }
-        Ok(())
-    }
 }
 
 fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
@@ -594,6 +387,12 @@ fn busy(name: &DatasetName, reason: &str) -> PlatformError {
     PlatformError::Busy {
         object: format!("dataset {name}"),
         reason: reason.to_owned(),
+    }
+}
+
+fn strangers_files(path: &Path) -> PlatformError {
+    PlatformError::Conflict {
+        object: format!("directory {} with files in it", path.display()),
     }
 }
 

@@ -12,7 +12,7 @@ use kleene_platform::{PlatformError, Result};
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
-use crate::failure::{OrFailed, absent_is_fine};
+use crate::failure::OrFailed;
 
 /// A dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,12 +105,6 @@ impl Dataset {
 
     pub(crate) fn read(path: &Path) -> std::io::Result<Self> {
         Ok(serde_json::from_slice(&fs::read(path)?)?)
-    }
-
-    pub(crate) fn forget(layout: &Layout, name: &DatasetName) -> Result<()> {
-        let path = layout.record(name);
-        absent_is_fine(fs::remove_file(&path))
-            .or_failed(|| format!("remove the record of dataset {name} at {}", path.display()))
     }
 }
 

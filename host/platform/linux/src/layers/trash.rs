@@ -1,5 +1,6 @@
-//! Removes big trees without making anybody wait: what is to go is renamed into the trash and removed by a thread. What
-//! a crash leaves there is removed at the next start.
+//! Removes files and trees without making anybody wait: what is to go is renamed into the trash and removed by a thread.
+//! (Freeing even one inode may wait for the disk for milliseconds; a rename does not.) What a crash leaves there is
+//! removed at the next start.
 
 use std::fs;
 use std::io;
@@ -33,7 +34,7 @@ impl Trash {
         Ok(trash)
     }
 
-    /// Takes a directory of the same file system. At once it is gone from where it was. The caller has made sure that
+    /// Takes a file or directory of the same file system. At once it is gone from where it was. The caller has made sure that
     /// nothing is mounted in it.
     pub(crate) fn take(&self, path: &Path) -> io::Result<()> {
         let grave = self.directory.join(Id::generate().as_str());
@@ -53,7 +54,7 @@ impl Trash {
 fn empty(path: &Path) {
     // Removal never crosses a mount: with one, the user's files on the other side would go (BastilleBSD #662).
     let result = match mounts::at_or_beneath(path) {
-        Ok(mounts) if mounts.is_empty() => fs::remove_dir_all(path),
+        Ok(mounts) if mounts.is_empty() => remove(path),
         Ok(mounts) => Err(io::Error::other(format!(
             "{} is mounted in it",
             mounts[0].display()
@@ -65,5 +66,13 @@ fn empty(path: &Path) {
             "could not remove {}: {error}; it is tried again at the next start",
             path.display()
         );
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
     }
 }

@@ -98,17 +98,15 @@ impl Network {
     /// # Errors
     /// [`PlatformError::Conflict`] if the host has it, there or elsewhere.
     fn has_own_address(&self, link: &Link, interface: &InterfaceName, address: IpNet) -> Result<bool> {
-        if !self.is_local(address.addr())? {
-            return Ok(false);
-        }
         match self.own_address(link, address.addr())? {
             Some(found) if found.net.prefix_len() == address.prefix_len() => Ok(true),
             Some(found) => Err(PlatformError::Conflict {
                 object: format!("address {} on interface {interface}", found.net),
             }),
-            None => Err(PlatformError::Conflict {
+            None if self.is_local(address.addr())? => Err(PlatformError::Conflict {
                 object: format!("address {} of the host", address.addr()),
             }),
+            None => Ok(false),
         }
     }
 

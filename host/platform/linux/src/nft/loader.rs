@@ -152,3 +152,33 @@ impl Drop for Context {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::thread::{UnshareFlags, unshare_unsafe};
+
+    use super::*;
+
+    /// The library and the program say yes and no to the same texts.
+    #[test]
+    #[allow(unsafe_code, reason = "unshare(2) of the network namespace")]
+    fn both_ways_to_the_kernel_behave_alike() {
+        // SAFETY: no file descriptors are unshared.
+        unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.unwrap();
+        let library = Loader::Library(Context::open().unwrap());
+        for mut loader in [library, Loader::Command] {
+            loader.run("add table inet kleene", Mode::Load).unwrap();
+            loader.run("delete table inet kleene", Mode::Check).unwrap();
+            loader
+                .run("delete table inet kleene\nadd table inet kleene", Mode::Load)
+                .unwrap();
+            let absent = "add table inet kleene\ndelete set inet kleene absent";
+            for mode in [Mode::Check, Mode::Load] {
+                let reason = loader.run(absent, mode).unwrap_err();
+                assert!(reason.contains("No such file or directory"), "{reason}");
+            }
+            loader.run("delete table inet kleene", Mode::Load).unwrap();
+            loader.run("delete table inet kleene", Mode::Load).unwrap_err();
+        }
+    }
+}

@@ -101,7 +101,7 @@ fn as_pf_says(network: &[FilterRule], endpoint: &[FilterRule], packet: Packet) -
             .chain(endpoint)
             .filter(|rule| matches(rule, packet))
     };
-    let decisive = all().find(|rule| rule.quick).or_else(|| all().last());
+    let decisive = all().find(|rule| rule.quick).or_else(|| all().next_back());
     decisive.is_none_or(|rule| rule.action == Action::Pass)
 }
 
