@@ -376,6 +376,22 @@ fn an_interrupted_move_is_taken_back() {
 }
 
 #[test]
+fn an_interrupted_snapshot_is_taken_back() {
+    let f = Fixture::new();
+    f.store.create(&dataset("image/a")).unwrap();
+    fs::write(f.path("image/a/x"), "1").unwrap();
+    // As snapshot() leaves it when the daemon dies after the move and before the record is written.
+    let record = f.path(".store/datasets/image+a.json");
+    let text = read(&record).replacen('{', r#"{"moving_to":{"layer":"0a1b2c3d4e5f"},"#, 1);
+    fs::write(record, text).unwrap();
+    fs::create_dir(f.path(".store/layers/0a1b2c3d4e5f")).unwrap();
+    fs::rename(f.path("image/a"), f.path(".store/layers/0a1b2c3d4e5f/files")).unwrap();
+    let f = f.reopened();
+    assert_eq!(read(f.path("image/a/x")), "1");
+    assert_eq!(f.layers(), 0);
+}
+
+#[test]
 fn usage_tells_own_from_inherited() {
     let f = Fixture::new();
     f.store.create(&dataset("image/base")).unwrap();

@@ -356,14 +356,14 @@ impl LayerStore {
                 Destination::Mountpoint(to) => self.mountpoint(to),
                 Destination::Layer(layer) => self.layout.files(layer),
             };
-            if !home.exists() && target.exists() {
-                move_directory(&target, &home).or_failed(|| {
-                    format!(
-                        "move dataset {name} back from {} to {}",
-                        target.display(),
-                        home.display()
-                    )
-                })?;
+            // What cannot be moved now is tried again at the next start; the store is not kept from opening.
+            if !home.exists()
+                && target.exists()
+                && let Err(error) = move_directory(&target, &home)
+            {
+                let (target, home) = (target.display(), home.display());
+                tracing::error!("could not move dataset {name} back from {target} to {home}: {error}");
+                continue;
             }
             dataset.write(&self.layout, &name)?;
             index.replace(&name, dataset);

@@ -89,7 +89,12 @@ impl Dataset {
             Content::Plain => Box::new(std::iter::empty()),
             Content::Layered { upper, lowers } => Box::new(std::iter::once(upper).chain(lowers)),
         };
-        own.chain(self.snapshots.iter().flat_map(|snapshot| &snapshot.layers))
+        let moving = self.moving_to.iter().filter_map(|destination| match destination {
+            Destination::Layer(layer) => Some(layer),
+            Destination::Mountpoint(_) => None,
+        });
+        own.chain(moving)
+            .chain(self.snapshots.iter().flat_map(|snapshot| &snapshot.layers))
     }
 
     /// Writes the record; a reader sees the old one or the new one.

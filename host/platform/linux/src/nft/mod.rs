@@ -70,9 +70,13 @@ impl Firewall {
             ruleset.commit(change);
         }
         for (owner, entry) in journal.entries().or_failed(action)? {
-            let elements = compile(&owner, &entry.rules, &entry.addresses)?;
-            let change = ruleset.plan(Holder::Owner(owner), Some(elements))?;
-            ruleset.commit(change);
+            let change = compile(&owner, &entry.rules, &entry.addresses)
+                .and_then(|elements| ruleset.plan(Holder::Owner(owner.clone()), Some(elements)));
+            match change {
+                Ok(change) => ruleset.commit(change),
+                // Whoever compares what is with what should be will set them again, and be told why not.
+                Err(error) => tracing::error!("the firewall rules of {owner} are not taken over: {error}"),
+            }
         }
         let state = State {
             loader: Loader::open(),
