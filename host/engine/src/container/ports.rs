@@ -52,6 +52,33 @@ impl Engine {
             .store
             .write(|write| write.lease_ports(&container.id, &leases))?)
     }
+
+    /// What a network driver is told of a container's ports. What is published on the host's way out is published on
+    /// its loopback interface as well, so that `localhost` works.
+    pub(super) fn published(&self, container: &Container) -> Result<Vec<PublishedPort>> {
+        if container.ports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (egress, loopback) = (self.platform.egress()?, self.platform.loopback());
+        let port = |port: &Port| {
+            let opposite = port.container_ports.opposite(port.host_ports);
+            let is_default = egress
+                .as_ref()
+                .is_some_and(|egress| port.interfaces.contains(egress));
+            Ok(PublishedPort {
+                protocol: port.protocol,
+                interfaces: port
+                    .interfaces
+                    .iter()
+                    .chain(loopback.as_ref().filter(|_| is_default))
+                    .cloned()
+                    .collect(),
+                host_ports: port.host_ports,
+                container_ports: opposite.map_err(|error| EngineError::invalid(error.to_string()))?,
+            })
+        };
+        container.ports.iter().map(port).collect()
+    }
 }
 
 fn parse_port(port: &PublishedPortConfig, egress: Option<&InterfaceName>) -> Result<Port> {
@@ -81,24 +108,8 @@ fn parse_port(port: &PublishedPortConfig, egress: Option<&InterfaceName>) -> Res
     })
 }
 
-/// A socket bound to a loopback address is out of the way: what is published arrives on other addresses first.
+/// Whatever address the socket is bound to: redirected packets would never reach it.
 fn is_in_the_way(listener: &Listener, port: &Port) -> bool {
     let ports = port.host_ports;
-    listener.protocol == port.protocol
-        && (ports.first()..=ports.last()).contains(&listener.port)
-        && !listener.address.is_loopback()
-}
-
-/// What a network driver is told of a container's ports.
-pub(super) fn published(container: &Container) -> Result<Vec<PublishedPort>> {
-    let port = |port: &Port| {
-        let opposite = port.container_ports.opposite(port.host_ports);
-        Ok(PublishedPort {
-            protocol: port.protocol,
-            interfaces: port.interfaces.clone(),
-            host_ports: port.host_ports,
-            container_ports: opposite.map_err(|error| EngineError::invalid(error.to_string()))?,
-        })
-    };
-    container.ports.iter().map(port).collect()
+    listener.protocol == port.protocol && (ports.first()..=ports.last()).contains(&listener.port)
 }

@@ -12,7 +12,6 @@ use kleene_supervisor::{Events, Inputs};
 
 use crate::Engine;
 use crate::container::mounts::mounts_volumes;
-use crate::container::ports;
 use crate::error::Result;
 use crate::locks::unpoisoned_read;
 use crate::process::{Process, Subscriber, await_start};
@@ -99,7 +98,7 @@ impl Engine {
             .read(|read| read.endpoints_of_container(&container.id))?;
         // Networks are visited in the order of their ids, as in 0.1.1.
         endpoints.sort_by(|a, b| a.network.cmp(&b.network));
-        let published = ports::published(container)?;
+        let published = self.published(container)?;
         let mut plan = Plan::default();
         let mut routed = Vec::new();
         for endpoint in endpoints {
@@ -161,7 +160,7 @@ impl Engine {
     }
 
     pub(crate) fn jail_lives(&self, container: &Id) -> Result<bool> {
-        Ok(self.platform.jails()?.iter().any(|jail| jail.id == *container))
+        Ok(self.platform.jail(container)?.is_some())
     }
 
     /// Takes back what was applied for a container that has ended. What cannot be taken back is recorded and does

@@ -4,7 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
     /// Something of this name exists and is not Kleene's: it is neither taken over nor removed.
-    #[error("{object} exists already and does not belong to Kleene; choose another name or remove it yourself")]
+    #[error(
+        "{object} exists already and does not belong to Kleene; choose another name or remove it yourself"
+    )]
     Conflict {
         /// Kind and name.
         object: String,
@@ -52,6 +54,9 @@ pub enum PlatformError {
 impl PlatformError {
     /// An action that failed with what the system said.
     pub fn failed(action: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Failed { action: action.into(), reason: reason.to_string() }
+        Self::Failed {
+            action: action.into(),
+            reason: reason.to_string(),
+        }
     }
 }

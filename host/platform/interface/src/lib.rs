@@ -84,6 +84,12 @@ pub trait Platform: Debug + Send + Sync {
     /// If the host does not tell.
     fn gateways(&self) -> Result<Gateways>;
 
+    /// The interface of the host's own loopback addresses, if what is published can be redirected there too: then
+    /// `localhost` works, as users expect.
+    fn loopback(&self) -> Option<InterfaceName> {
+        None
+    }
+
     /// Ports on which processes of the host itself listen; with them, nothing of a container can be published.
     ///
     /// # Errors
@@ -97,6 +103,14 @@ pub trait Platform: Debug + Send + Sync {
     /// # Errors
     /// If the host does not tell.
     fn jails(&self) -> Result<Vec<JailInfo>>;
+
+    /// One jail, if it runs. A platform that can answer without listing them all does.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn jail(&self, id: &Id) -> Result<Option<JailInfo>> {
+        Ok(self.jails()?.into_iter().find(|jail| jail.id == *id))
+    }
 
     /// Starts a process under a supervisor of its own, which outlives the daemon. `run_dir` is the supervisor's
     /// directory and does not exist yet.
