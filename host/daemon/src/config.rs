@@ -49,6 +49,7 @@ pub struct PluginConfig {
     /// What runs them.
     pub engine: PluginEngine,
     /// By plugin, what it may plan of what its manifest asks for. A plugin without an entry gets what it asks for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub allow: BTreeMap<String, BTreeSet<Capability>>,
 }
 

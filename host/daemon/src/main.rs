@@ -98,7 +98,7 @@ fn open_engine(config: &Config) -> anyhow::Result<Engine> {
     let platform = LinuxPlatform::open(LinuxConfig {
         root: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),
-        supervisor: vec!["/proc/self/exe".into(), SUPERVISE.into()],
+        supervisor: vec![kleene_linux_jail::protected_program()?.into(), SUPERVISE.into()],
     })?;
     let directories = EngineConfig {
         state_dir: config.kleene_root.clone(),

@@ -3,6 +3,7 @@
 
 use axum::http::StatusCode;
 use kleene_engine::EngineError;
+use kleene_store::StoreError;
 
 use crate::answer::Failure;
 
@@ -57,7 +58,12 @@ fn trouble(error: &EngineError) -> Trouble {
         | EngineError::VolumeNotFound { .. }
         | EngineError::ExecNotFound { .. } => Trouble::NotFound,
         EngineError::HalfUndone { error, .. } => trouble(error),
-        EngineError::Store(_) => Trouble::Internal,
+        EngineError::Store(error) => match error {
+            StoreError::Taken { .. } | StoreError::InUse { .. } | StoreError::NotFound { .. } => {
+                Trouble::Refused
+            }
+            _ => Trouble::Internal,
+        },
         _ => Trouble::Refused,
     }
 }
@@ -226,6 +232,33 @@ mod tests {
                 "{operation:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_told_and_what_is_broken_is_the_daemons_fault() {
+        let taken = EngineError::Store(StoreError::Taken {
+            what: "port 80".into(),
+            by: "container web".into(),
+        });
+        let expected = (404, "port 80 is already taken by container web".to_owned());
+        assert_eq!(answer(Operation::ContainerCreate, &taken), expected);
+        let broken = EngineError::Store(StoreError::Unfinished {
+            transaction: 1,
+            seq: 2,
+        });
+        assert_eq!(answer(Operation::ContainerCreate, &broken).0, 500);
+    }
+
+    #[test]
+    fn a_failure_that_left_something_behind_has_the_status_of_its_cause() {
+        let error = Box::new(EngineError::ContainerNotRunning);
+        let error = EngineError::HalfUndone {
+            error,
+            leftovers: vec!["bridge kleene0".into()],
+        };
+        let (status, message) = answer(Operation::ContainerStop, &error);
+        assert_eq!(status, 404);
+        assert!(message.contains("bridge kleene0"), "{message}");
     }
 
     #[test]
