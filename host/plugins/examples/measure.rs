@@ -32,9 +32,9 @@ fn measure(directory: &PathBuf, cache: &PathBuf, engine: EngineKind) -> Result<(
             ..PluginsConfig::new(directory, cache)
         })
     };
-    let (cold, plugins) = time(&open);
+    let (cold, plugins) = time(open);
     let count = plugins?.list().len();
-    let starts: Vec<_> = (0..20).map(|_| time(&open).0).collect();
+    let starts: Vec<_> = (0..20).map(|_| time(open).0).collect();
     let plugins = open()?;
     let driver = plugins.network_driver("bridge")?;
     let (network, endpoint) = (network()?, endpoint()?);

@@ -1,5 +1,7 @@
 //! The first-party plugins as components: the same questions as in their own tests, and the same text in answer.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use kleene_plan::{EndpointFacts, NetworkFacts, Plan};

@@ -1,5 +1,7 @@
 //! What a plugin may not do, and what happens when it does.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,5 +1,7 @@
 //! Golden plans. The host's tests ask the component the same questions and expect the same text.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use kleene_sdk::network::Driver;
 use kleene_sdk::{Endpoint, Network, PortRange, Protocol, PublishedPort, Subnet};
 use network_loopback::NetworkLoopback;
