@@ -24,7 +24,6 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     step("plugins");
     plugins::build_all(workspace.root())?;
     plugins::build_fixtures(workspace.root())?;
-    plugins::build_fixtures(workspace.root())?;
     step("cargo clippy");
     let clippy = [
         "clippy",
