@@ -68,10 +68,13 @@ impl Workspace {
     /// # Errors
     /// If they do not compile.
     pub fn build_programs(&self, profile: Profile) -> Result<()> {
-        let mut cargo = self.cargo(["build", "--package", "kleened", "--package", "klee"]);
-        if profile == Profile::Release {
-            cargo.arg("--release");
-        }
+        let mut cargo = match profile {
+            Profile::Release => {
+                self.cargo(["build", "--release", "--package", "kleened", "--package", "klee"])
+            }
+            // With all that the tests need: packages built apart have other features, and would be built twice.
+            Profile::Dev => self.cargo(["build", "--workspace", "--all-targets"]),
+        };
         let status = cargo.status().context("cannot run cargo")?;
         ensure!(status.success(), "kleened and klee do not compile");
         Ok(())

@@ -134,6 +134,7 @@ impl Engine {
             given: exec.to_owned(),
         })?;
         let (container, config) = self.execs.take_asked(&id)?;
+        let nobody_types = subscriber.is_none() && !config.tty;
         let started = self.locks.hold(&container, || {
             let container = self.present_container(&container)?;
             if container.started.is_none() && !start_container {
@@ -144,6 +145,9 @@ impl Engine {
         });
         if started.is_err() {
             self.execs.forget(&id);
+        } else if nobody_types {
+            // A program that reads its input to the end would wait for ever. That it has ended already is no error.
+            let _ = self.exec_input(exec, &Input::CloseStdin);
         }
         started
     }
