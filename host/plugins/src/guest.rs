@@ -85,13 +85,14 @@ impl<B> Guest<B> {
         ask: impl FnOnce(&B, &mut Store<Call>, &wasmtime::component::Instance) -> wasmtime::Result<T>,
     ) -> Result<T, PluginError> {
         self.check_health()?;
+        // Before the store and so dropped after it: the store's place in the pool is free when the next call begins,
+        // and waiting for one's turn does not count towards the deadline.
+        let _clock = self.host.ticker.run();
         let mut store = Call::store(&self.host.engine, &self.name, call, &self.host.limits);
-        let answer = {
-            let _clock = self.host.ticker.run();
-            self.instance
-                .instantiate(&mut store)
-                .and_then(|instance| ask(&self.world, &mut store, &instance))
-        };
+        let answer = self
+            .instance
+            .instantiate(&mut store)
+            .and_then(|instance| ask(&self.world, &mut store, &instance));
         let answer = answer.map_err(|error| self.explain(call, &error, store.data().out_of_memory));
         match &answer {
             Err(error) if error.is_failure() => {

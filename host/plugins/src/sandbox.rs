@@ -2,15 +2,21 @@
 
 use tracing::{Level, event};
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, Engine, ResourceLimiter, Store};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
 
 use crate::bindings::log;
 use crate::config::{EngineKind, Limits};
 use crate::error::PluginError;
 use crate::ticker::TICK;
 
-/// Entries of a table: a plugin's functions that are called indirectly. Far above what a program of 32 MiB has.
-const TABLE_ENTRIES: usize = 1 << 17;
+/// Entries of a table: a plugin's functions that are called indirectly. An interpreter has a few thousand.
+const TABLE_ENTRIES: usize = 1 << 14;
+/// Calls at the same time; more wait for their turn.
+pub(crate) const AT_ONCE: u32 = 16;
+/// Core modules and tables of a component.
+const MODULES: u32 = 8;
+/// Bytes of a memory or table that stay with the pool between calls.
+const KEPT: usize = 64 << 10;
 /// Bytes of one log line that are kept.
 const LOG_LINE: usize = 1024;
 /// Bytes of stack a plugin may use.
@@ -29,10 +35,27 @@ pub(crate) fn engine(kind: EngineKind, limits: &Limits) -> Result<Engine, Plugin
     config.memory_reservation(limits.memory as u64);
     config.memory_reservation_for_growth(0);
     config.memory_guard_size(64 << 10);
+    config.allocation_strategy(pool(limits));
     if kind == EngineKind::Pulley {
         config.target(pulley_target()).map_err(failed)?;
     }
     Engine::new(&config).map_err(failed)
+}
+
+/// Room for [`AT_ONCE`] calls, reserved once: making and unmaking it would be the larger part of a call. What a call
+/// used is given back to the system but for a few pages.
+fn pool(limits: &Limits) -> InstanceAllocationStrategy {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(AT_ONCE);
+    // A component holds a few small modules besides its own, which adapt calls.
+    pool.total_core_instances(AT_ONCE * MODULES);
+    pool.total_memories(AT_ONCE);
+    pool.total_tables(AT_ONCE * MODULES);
+    pool.table_elements(TABLE_ENTRIES);
+    pool.max_memory_size(limits.memory);
+    pool.linear_memory_keep_resident(KEPT);
+    pool.table_keep_resident(KEPT);
+    InstanceAllocationStrategy::Pooling(pool)
 }
 
 fn pulley_target() -> &'static str {

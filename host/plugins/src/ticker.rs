@@ -6,8 +6,13 @@ use std::time::Duration;
 
 use wasmtime::Engine;
 
+use crate::sandbox::AT_ONCE;
+
 /// How exactly a deadline is kept.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// Ticks without a call before the clock sleeps: to be woken costs more than most calls, and calls come in bursts.
+const LINGER: u32 = 20;
 
 /// The ticking thread; ends when this is dropped.
 pub(crate) struct Ticker {
@@ -19,12 +24,14 @@ pub(crate) struct Ticker {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    free: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    calls: usize,
+    calls: u32,
     stop: bool,
+    asleep: bool,
 }
 
 impl Shared {
@@ -34,14 +41,17 @@ impl Shared {
     }
 
     fn tick(&self, engine: &Engine) {
+        let mut idle = 0;
         let mut state = self.lock();
-        loop {
-            while state.calls == 0 && !state.stop {
+        while !state.stop {
+            if state.calls == 0 && idle >= LINGER {
+                state.asleep = true;
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.asleep = false;
+                idle = 0;
+                continue;
             }
-            if state.stop {
-                return;
-            }
+            idle = if state.calls == 0 { idle + 1 } else { 0 };
             drop(state);
             std::thread::sleep(TICK);
             engine.increment_epoch();
@@ -56,6 +66,7 @@ pub(crate) struct Running<'a>(&'a Shared);
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.lock().calls -= 1;
+        self.0.free.notify_one();
     }
 }
 
@@ -76,11 +87,18 @@ impl Ticker {
         })
     }
 
-    /// Lets the clock run during a call.
+    /// Lets the clock run during a call; waits first while as many calls are under way as there may be.
     pub(crate) fn run(&self) -> Running<'_> {
         let mut state = self.shared.lock();
+        while state.calls >= AT_ONCE {
+            state = self
+                .shared
+                .free
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         state.calls += 1;
-        if state.calls == 1 {
+        if state.asleep {
             self.shared.changed.notify_one();
         }
         Running(&self.shared)
