@@ -12,6 +12,7 @@ mod image;
 mod locks;
 mod network;
 mod parse;
+mod planning;
 mod process;
 mod recovery;
 mod root;

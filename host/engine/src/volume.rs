@@ -28,7 +28,7 @@ impl Engine {
             self.transact(
                 "create volume",
                 &Object::Volume(name.clone()),
-                |transaction| self.plan_volume(transaction, &name),
+                |transaction| self.make_volume(transaction, &name),
                 |write, volume| Ok(write.insert_volume(volume)?),
             )?;
         }
@@ -36,7 +36,7 @@ impl Engine {
     }
 
     /// Applies the driver's plan for a new volume, which is mounted from then on. The caller holds the lock.
-    pub(crate) fn plan_volume(&self, transaction: &mut Transaction<'_>, name: &ObjectName) -> Result<Volume> {
+    pub(crate) fn make_volume(&self, transaction: &mut Transaction<'_>, name: &ObjectName) -> Result<Volume> {
         let driver: ObjectName = DEFAULT_DRIVER
             .parse()
             .map_err(|error| EngineError::invalid(format!("{error}")))?;
@@ -44,7 +44,7 @@ impl Engine {
             name: name.clone(),
             dataset: DatasetName::volume(name),
         };
-        let plan = self.plugins.volume_driver(driver.as_str())?.plan_volume(&facts)?;
+        let plan = self.plan_volume(driver.as_str(), &facts)?;
         plan.ops.into_iter().try_for_each(|op| transaction.apply(op))?;
         transaction.apply(Op::MountDataset(facts.dataset))?;
         Ok(Volume {

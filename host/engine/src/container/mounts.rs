@@ -80,7 +80,7 @@ impl Engine {
                     Source::Volume(name) => {
                         let known = made.iter().any(|volume: &Volume| volume.name == *name);
                         if !known && self.store.read(|read| read.volume(name))?.is_none() {
-                            made.push(self.plan_volume(transaction, name)?);
+                            made.push(self.make_volume(transaction, name)?);
                         }
                         self.fill_empty_volume(root, &mount.destination, name)?;
                     }

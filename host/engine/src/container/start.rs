@@ -113,10 +113,7 @@ impl Engine {
                     endpoint.default_routes.push(gateway);
                 }
             }
-            let part = self
-                .plugins
-                .network_driver(facts.kind.0.as_str())?
-                .plan_endpoint(&facts, &endpoint)?;
+            let part = self.plan_endpoint(&facts, &endpoint)?;
             plan.ops.extend(part.ops);
             plan.jail.extend(part.jail);
         }

@@ -357,6 +357,8 @@ impl<'a> Build<'a> {
 
     fn become_image(&self, (name, tag): (String, String), done: Vec<(String, Option<Id>)>) -> Result<()> {
         let engine = self.engine;
+        // Whatever a command left running or behind would be looked for under the container's name.
+        self.stop()?;
         engine.disconnect_all(&self.id)?;
         let taken: Vec<String> = done
             .iter()
@@ -413,9 +415,6 @@ impl<'a> Build<'a> {
     fn fail(mut self, instruction: &Instruction, cancel: &Cancel) -> BuildError {
         if self.parent.is_none() || self.config.cleanup || cancel.is_cancelled() {
             return self.abandon();
-        }
-        if let Err(error) = self.stop() {
-            tracing::error!(build = %self.id, %error, "could not stop the container of a failed build");
         }
         let last = self.done.iter().rev().find_map(|(_, snapshot)| snapshot.clone());
         self.done.push((instruction.text.clone(), None));

@@ -35,7 +35,6 @@ impl Engine {
         refuse_driver(container, network)?;
         let reserved = self.reserved_addresses(network)?;
         let id = Id::generate();
-        let driver = self.plugins.network_driver(network.kind.0.as_str())?;
         let facts = self.network_facts(network)?;
         self.store.write(|write| -> Result<()> {
             let endpoint = Endpoint {
@@ -50,7 +49,7 @@ impl Engine {
             };
             write.insert_endpoint(&endpoint)?;
             // Asked now, so that a refusal comes with the request and not with the next start.
-            driver.plan_endpoint(&facts, &self.endpoint_facts(container, network, &endpoint))?;
+            self.plan_endpoint(&facts, &self.endpoint_facts(container, network, &endpoint))?;
             Ok(())
         })
     }

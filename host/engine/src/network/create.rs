@@ -55,9 +55,7 @@ impl Engine {
         };
         self.refuse_overlap(&network)?;
         let facts = self.network_facts(&network)?;
-        let driver = self.plugins.network_driver(facts.kind.0.as_str())?;
-        driver.validate_network(&facts)?;
-        let plan = driver.plan_network(&facts)?;
+        let plan = self.plan_network(&facts)?;
         self.transact_and_keep(
             "create network",
             &Object::Network(network.id.clone()),
