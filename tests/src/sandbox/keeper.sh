@@ -9,6 +9,11 @@ mkdir "$group" || exit 1
         sh -c "$inside" inside "${group%/*}"
 )
 status=$?
-find "$group" -depth -type d -exec rmdir {} +
+# For a moment after its last process a control group is still busy.
+for _ in $(seq 50); do
+    find "$group" -depth -type d -exec rmdir {} + 2> /dev/null
+    [ -d "$group" ] || break
+    sleep 0.05
+done
 rm -rf --one-file-system "$directory"
 exit "$status"
