@@ -39,6 +39,7 @@ impl Engine {
             .collect();
         let shown = containers
             .into_iter()
+            .rev()
             .filter(|container| all || container.started.is_some());
         Ok(shown
             .map(|container| {

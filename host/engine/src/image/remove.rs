@@ -55,24 +55,23 @@ impl Engine {
         loop {
             let images = self.store.read(|read| read.images())?;
             let unnamed = |image: &&kleene_store::Image| image.name.is_empty() && image.tag.is_empty();
-            let mut pass = Vec::new();
+            let before = removed.len();
             for image in images.iter().filter(|image| all || unnamed(image)) {
                 if failed.contains(&image.id) || !self.dependents_of_image(&image.id)?.is_empty() {
                     continue;
                 }
                 match self.destroy_image(&image.id) {
-                    Ok(()) => pass.push(image.id.clone()),
+                    Ok(()) => removed.push(image.id.clone()),
                     Err(error) => {
                         tracing::warn!(image = %image.id, %error, "could not prune");
                         failed.push(image.id.clone());
                     }
                 }
             }
-            if pass.is_empty() {
+            if removed.len() == before {
+                removed.reverse();
                 return Ok(removed);
             }
-            pass.append(&mut removed);
-            removed = pass;
         }
     }
 

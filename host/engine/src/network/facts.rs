@@ -1,6 +1,6 @@
 //! What a network driver is told of a network and of an endpoint.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kleene_plan::{EndpointFacts, NetworkFacts, Subnet};
@@ -79,5 +79,11 @@ fn subnet(net: IpNet, gateway: Gateway) -> Subnet {
 
 /// The network address and one; of a /32 or /128, that address itself.
 pub(super) fn first_host(net: IpNet) -> Option<IpAddr> {
-    net.hosts().next()
+    // `hosts` leaves the network address out for IPv4 only, where it counts the one of a /31 in.
+    let is_single = net.prefix_len() == net.max_prefix_len();
+    let first = match net.network() {
+        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() + u32::from(!is_single)).into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() + u128::from(!is_single)).into(),
+    };
+    Some(first)
 }

@@ -1,0 +1,426 @@
+//! The promise: whatever goes wrong at whatever step of whatever use case, nothing leaks and nothing is lost.
+//!
+//! Each use case is run once to count its changes of the host, and then once for every change and every kind of fault:
+//! the change fails, before or after it took effect; the host does not answer any more, not even to an undo; the
+//! daemon dies.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use kleene_api::{ContainerConfig, ImageBuildConfig, NetworkDriver};
+use kleene_engine::{Cancel, Engine, EngineError};
+use kleene_sim::{DaemonDied, Fault, When};
+
+use crate::record::Record;
+use crate::world::{
+    World, bridge, endpoint, eventually, is_running, loopback, nullfs_at, published, sleeper, start, volume,
+    volume_at, with_driver,
+};
+
+const FAULTS: [Fault; 6] = [
+    Fault::Fail(When::Before),
+    Fault::Fail(When::After),
+    Fault::LoseHost(When::Before),
+    Fault::LoseHost(When::After),
+    Fault::Die(When::Before),
+    Fault::Die(When::After),
+];
+
+/// What holds after a use case that did not succeed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Promise {
+    /// It did not happen: everything is as it was before.
+    AllOrNothing,
+    /// It can be asked for again, until it has happened.
+    Resumable,
+}
+
+type Act = fn(&World, &Engine) -> Result<(), EngineError>;
+
+/// A use case, and what there is before it.
+struct UseCase {
+    promise: Promise,
+    prepare: Act,
+    act: Act,
+}
+
+impl UseCase {
+    fn prepared(&self) -> (World, Engine) {
+        let world = World::new();
+        let engine = world.open();
+        world.base(&engine);
+        // Somebody else, who must not notice anything.
+        engine.create_container(&sleeper("bystander")).unwrap();
+        start(&engine, "bystander").unwrap();
+        (self.prepare)(&world, &engine).unwrap();
+        (world, engine)
+    }
+
+    /// Runs it with every fault at every change.
+    #[track_caller]
+    fn endures_every_fault(&self) {
+        let (world, engine) = self.prepared();
+        let before = world.platform.changes();
+        (self.act)(&world, &engine).unwrap();
+        let changes = world.platform.changes() - before;
+        let done = Record::of(&world).shape();
+        assert!(changes > 0, "a use case that changes nothing cannot fail here");
+        for change in 1..=changes {
+            for fault in FAULTS {
+                let moment = format!("{fault:?} at change {change} of {changes}");
+                self.endures(fault, change, &done, &moment);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn endures(&self, fault: Fault, change: u32, done: &Record, moment: &str) {
+        let (world, engine) = self.prepared();
+        let before = Record::of(&world);
+        world.sim.fail_nth(change, fault);
+        let outcome = outcome(|| (self.act)(&world, &engine));
+
+        let engine = if matches!(fault, Fault::Fail(_)) {
+            // The daemon lives. An undo of its own was not made to fail, so that none is left.
+            if outcome.is_err() && self.promise == Promise::AllOrNothing {
+                assert_eq!(
+                    Record::of(&world),
+                    before,
+                    "{moment}: not as before, after {outcome:?}"
+                );
+            }
+            engine
+        } else {
+            let engine = world.restart();
+            let now = Record::of(&world);
+            assert!(
+                now.unfinished().is_empty(),
+                "{moment}: not recovered: {:?}",
+                now.unfinished()
+            );
+            if outcome.is_err() && self.promise == Promise::AllOrNothing {
+                assert_eq!(now, before, "{moment}: not as before, after {outcome:?}");
+            }
+            engine
+        };
+
+        if outcome.is_err() {
+            self.act_again(&world, &engine, moment);
+        }
+        drop(engine);
+        // What a failed undo of a use case that succeeded has left is taken back now.
+        let engine = world.restart();
+        let now = Record::of(&world);
+        assert!(
+            now.unfinished().is_empty(),
+            "{moment}: left behind: {:?}",
+            now.unfinished()
+        );
+        assert_eq!(now.shape(), *done, "{moment}: not what the use case makes");
+        assert!(
+            is_running(&engine, "bystander"),
+            "{moment}: the bystander noticed"
+        );
+    }
+
+    /// Once more; that there is nothing left to do is fine where a removal was half done.
+    #[track_caller]
+    fn act_again(&self, world: &World, engine: &Engine, moment: &str) {
+        match (self.act)(world, engine) {
+            Ok(()) => {}
+            Err(error) if self.promise == Promise::Resumable && is_already_so(&error) => {}
+            Err(error) => panic!("{moment}: the same use case fails afterwards: {error}"),
+        }
+    }
+}
+
+fn is_already_so(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::ContainerNotFound { .. }
+            | EngineError::ContainerNotRunning
+            | EngineError::ImageNotFound { .. }
+            | EngineError::NetworkNotFound { .. }
+            | EngineError::VolumeNotFound { .. }
+            | EngineError::NotConnected
+    )
+}
+
+/// How a use case came out, the death of its daemon included.
+#[derive(Debug)]
+enum Failure {
+    #[expect(dead_code, reason = "shown when a test fails")]
+    Refused(EngineError),
+    DaemonDied,
+}
+
+fn outcome(act: impl FnOnce() -> Result<(), EngineError>) -> Result<(), Failure> {
+    match catch_unwind(AssertUnwindSafe(act)) {
+        Ok(result) => result.map_err(Failure::Refused),
+        Err(payload) if payload.is::<DaemonDied>() => Err(Failure::DaemonDied),
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
+fn nothing(_: &World, _: &Engine) -> Result<(), EngineError> {
+    Ok(())
+}
+
+#[test]
+fn creating_an_image() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |world, engine| {
+            let mut config = world.base_config();
+            config.tag = "another".to_owned();
+            engine.create_image(&config, &Cancel::new(), &mut |_| {})?;
+            Ok(())
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn removing_an_image() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |world, engine| {
+            let mut config = world.base_config();
+            config.tag = "another".to_owned();
+            engine.create_image(&config, &Cancel::new(), &mut |_| {})?;
+            Ok(())
+        },
+        act: |_, engine| engine.remove_image("another"),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn building_an_image() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, engine| {
+            engine.create_network(&bridge("build", "10.5.0.0/24"))?;
+            Ok(())
+        },
+        act: |world, engine| {
+            let context = world.scratch("context");
+            std::fs::write(context.join("file"), "content").unwrap();
+            std::fs::write(
+                context.join("Dockerfile"),
+                "FROM base\nWORKDIR /work\nCOPY file .\nRUN [\"touch\", \"/made\"]\nCMD [\"sleep\"]\n",
+            )
+            .unwrap();
+            let config = ImageBuildConfig {
+                buildargs: Default::default(),
+                cleanup: true,
+                container_config: ContainerConfig {
+                    network_driver: NetworkDriver::Vnet,
+                    ..ContainerConfig::default()
+                },
+                context: context.display().to_string(),
+                dockerfile: "Dockerfile".to_owned(),
+                networks: vec![endpoint("", "build")],
+                quiet: false,
+                tag: "built".to_owned(),
+            };
+            let mut why = String::new();
+            let built = engine.build_image(&config, &Cancel::new(), &mut |event| {
+                if let kleene_engine::BuildEvent::Error(line) = event {
+                    why = line;
+                }
+            });
+            built
+                .map(|_| ())
+                .map_err(|error| EngineError::Launch(format!("{error}: {why}")))
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn creating_a_container_with_mounts_and_a_new_volume() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |world, engine| {
+            let config = ContainerConfig {
+                mounts: vec![
+                    volume_at("new", "/data"),
+                    nullfs_at(&world.scratch("shared"), "/mnt/shared"),
+                ],
+                ..sleeper("web")
+            };
+            engine.create_container(&config)?;
+            Ok(())
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn starting_a_vnet_container_with_two_networks_ports_and_a_volume() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: prepare_vnet,
+        act: |_, engine| start(engine, "web").map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn starting_an_ipnet_container_with_two_networks_and_ports() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, engine| {
+            engine.create_network(&loopback("one", "10.1.0.0/24"))?;
+            engine.create_network(&bridge("two", "10.2.0.0/24"))?;
+            let config = ContainerConfig {
+                public_ports: vec![published("8080", "80")],
+                ..with_driver("web", NetworkDriver::Ipnet)
+            };
+            engine.create_container(&config)?;
+            engine.connect(&endpoint("web", "one"))?;
+            engine.connect(&endpoint("web", "two"))
+        },
+        act: |_, engine| start(engine, "web").map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+/// A stopped vnet container with two networks, a port and a volume.
+fn prepare_vnet(_: &World, engine: &Engine) -> Result<(), EngineError> {
+    engine.create_network(&bridge("one", "10.1.0.0/24"))?;
+    engine.create_network(&bridge("two", "10.2.0.0/24"))?;
+    let config = ContainerConfig {
+        mounts: vec![volume_at("data", "/data")],
+        public_ports: vec![published("8080", "80")],
+        ..with_driver("web", NetworkDriver::Vnet)
+    };
+    engine.create_container(&config)?;
+    engine.connect(&endpoint("web", "one"))?;
+    engine.connect(&endpoint("web", "two"))
+}
+
+fn prepare_running(world: &World, engine: &Engine) -> Result<(), EngineError> {
+    prepare_vnet(world, engine)?;
+    start(engine, "web").map(|_| ())
+}
+
+#[test]
+fn stopping_a_container() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: prepare_running,
+        act: |_, engine| {
+            let stopped = engine.stop_container("web").map(|_| ());
+            if stopped.is_err() {
+                // The one who follows the process may see its end although the answer to the stop was an error.
+                eventually("a jail and its record agree", || agree(engine));
+            }
+            stopped
+        },
+    };
+    case.endures_every_fault();
+}
+
+/// Whether the engine's list says of `web` that it runs, and shows the jail's number, or neither.
+fn agree(engine: &Engine) -> bool {
+    let Ok(containers) = engine.containers(true) else {
+        return true;
+    };
+    containers
+        .iter()
+        .all(|container| container.container.running == container.jid.is_some())
+}
+
+#[test]
+fn removing_a_container() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |world, engine| {
+            prepare_running(world, engine)?;
+            engine.stop_container("web").map(|_| ())
+        },
+        act: |_, engine| engine.remove_container("web").map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn creating_a_bridge_network() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |_, engine| engine.create_network(&bridge("net", "10.1.0.0/24")).map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn creating_a_loopback_network() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |_, engine| engine.create_network(&loopback("net", "10.1.0.0/24")).map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn removing_a_network_with_running_and_stopped_containers() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |world, engine| {
+            prepare_running(world, engine)?;
+            engine.create_container(&with_driver("idle", NetworkDriver::Vnet))?;
+            engine.connect(&endpoint("idle", "one"))
+        },
+        act: |_, engine| engine.remove_network("one").map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn disconnecting_a_running_container() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: prepare_running,
+        act: |_, engine| engine.disconnect("one", "web"),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn creating_a_volume() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |_, engine| engine.create_volume(&volume("data")).map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn removing_a_volume() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |_, engine| engine.create_volume(&volume("data")).map(|_| ()),
+        act: |_, engine| engine.remove_volume("data"),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn connecting_changes_nothing_on_the_host_and_so_cannot_fail_half_way() {
+    let world = World::new();
+    let engine = world.open();
+    world.base(&engine);
+    engine.create_network(&bridge("one", "10.1.0.0/24")).unwrap();
+    engine
+        .create_container(&with_driver("web", NetworkDriver::Vnet))
+        .unwrap();
+    let changes = world.platform.changes();
+    engine.connect(&endpoint("web", "one")).unwrap();
+    assert_eq!(world.platform.changes(), changes);
+}

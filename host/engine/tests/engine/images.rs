@@ -1,0 +1,148 @@
+//! Base images, tags, removal.
+
+use std::path::Path;
+
+use kleene_api::{ImageCreateConfig, ImageCreateMethod};
+use kleene_engine::{Cancel, Engine};
+use kleene_plan::Id;
+
+use crate::world::{World, refusal, sleeper};
+
+fn create(engine: &Engine, config: &ImageCreateConfig) -> Result<Id, kleene_engine::EngineError> {
+    engine.create_image(config, &Cancel::new(), &mut |_| {})
+}
+
+#[test]
+fn a_program_of_the_host_makes_an_image_with_all_it_needs() {
+    let world = World::new();
+    let engine = world.open();
+    let config = ImageCreateConfig {
+        programs: vec!["/bin/true".to_owned()],
+        tag: "true:1".to_owned(),
+        dns: false,
+        localtime: false,
+        ..ImageCreateConfig::new(ImageCreateMethod::Host)
+    };
+    let id = create(&engine, &config).unwrap();
+    let image = engine.inspect_image("true:1").unwrap();
+    assert_eq!((image.id.as_str(), image.user.as_str()), (id.as_str(), "root"));
+    assert_eq!(image.cmd, ["/bin/sh", "/etc/rc"]);
+    assert!(image.instructions.is_empty());
+    let files = world.files_of(&format!("image/{id}"));
+    assert!(files.join("usr/bin/true").is_file() || files.join("bin/true").is_file());
+    let snapshot = format!("snapshot image/{id}@image");
+    assert!(world.sim.inventory().to_string().contains(&snapshot));
+}
+
+#[test]
+fn an_archive_makes_an_image_and_tells_how_far_it_is() {
+    let world = World::new();
+    let engine = world.open();
+    let mut lines = String::new();
+    let id = engine
+        .create_image(&world.base_config(), &Cancel::new(), &mut |line| {
+            lines.push_str(line)
+        })
+        .unwrap();
+    assert_eq!(world.listing(&format!("image/{id}"), "etc"), ["passwd"]);
+    insta::assert_snapshot!(lines, @r"
+    Succesfully fetched base system.
+    Unpacking contents and creating image...
+    Succesfully extracted binaries, creating image...
+    ");
+}
+
+#[test]
+fn a_source_that_cannot_be_used_leaves_nothing() {
+    let world = World::new();
+    let engine = world.open();
+    let before = world.sim.inventory();
+    let archive = |path: &Path| ImageCreateConfig {
+        url: path.display().to_string(),
+        ..ImageCreateConfig::new(ImageCreateMethod::Fetch)
+    };
+    let refused = refusal(create(&engine, &archive(Path::new("/nowhere/base.txz"))));
+    assert!(refused.starts_with("could not fetch file from url"), "{refused}");
+    let damaged = world.scratch("s").join("damaged.tar");
+    std::fs::write(&damaged, "not an archive at all").unwrap();
+    refusal(create(&engine, &archive(&damaged)));
+    let missing = ImageCreateConfig {
+        programs: vec!["/nowhere/program".to_owned()],
+        ..ImageCreateConfig::new(ImageCreateMethod::Host)
+    };
+    refusal(create(&engine, &missing));
+    assert_eq!(world.sim.inventory().since(&before), "");
+    assert!(engine.images().unwrap().is_empty());
+}
+
+#[test]
+fn a_cancelled_creation_leaves_nothing() {
+    let world = World::new();
+    let engine = world.open();
+    let before = world.sim.inventory();
+    let cancel = Cancel::new();
+    let mut give_up = |_: &str| cancel.cancel();
+    let refused = refusal(engine.create_image(&world.base_config(), &cancel, &mut give_up));
+    assert_eq!(refused, "cancelled");
+    assert_eq!(world.sim.inventory().since(&before), "");
+}
+
+#[test]
+fn a_tag_moves_to_the_image_that_takes_it() {
+    let world = World::new();
+    let engine = world.open();
+    let first = world.base(&engine);
+    let second = world.base(&engine);
+    assert_eq!(engine.inspect_image("base").unwrap().id, second.to_string());
+    let untagged = engine.inspect_image(first.as_str()).unwrap();
+    assert_eq!((untagged.name.as_str(), untagged.tag.as_str()), ("", ""));
+    assert_eq!(engine.tag_image(first.as_str(), "base:latest").unwrap(), first);
+    assert_eq!(engine.inspect_image("base:latest").unwrap().id, first.to_string());
+    engine.tag_image(first.as_str(), "").unwrap();
+    assert_eq!(refusal(engine.inspect_image("base")), "image not found");
+    assert_eq!(refusal(engine.tag_image("nope", "x")), "image not found");
+    refusal(engine.tag_image(first.as_str(), "a:b:c"));
+}
+
+#[test]
+fn an_image_of_a_container_cannot_be_removed() {
+    let world = World::new();
+    let engine = world.open();
+    let image = world.base(&engine);
+    let container = engine.create_container(&sleeper("web")).unwrap();
+    assert_eq!(
+        refusal(engine.remove_image("base")),
+        format!("could not remove image {image} since it is used for containers:\n{container}")
+    );
+    engine.remove_container("web").unwrap();
+    engine.remove_image("base").unwrap();
+    assert_eq!(refusal(engine.remove_image("base")), "image not found");
+}
+
+#[test]
+fn pruning_takes_untagged_images_or_all_that_nobody_uses() {
+    let world = World::new();
+    let engine = world.open();
+    let untagged = world.base(&engine);
+    let tagged = world.base(&engine);
+    assert_eq!(engine.prune_images(false).unwrap(), [untagged]);
+    engine.create_container(&sleeper("web")).unwrap();
+    assert!(engine.prune_images(true).unwrap().is_empty());
+    engine.remove_container("web").unwrap();
+    assert_eq!(engine.prune_images(true).unwrap(), [tagged]);
+}
+
+#[test]
+fn images_are_listed_the_newest_first() {
+    let world = World::new();
+    let engine = world.open();
+    let first = world.base(&engine);
+    let second = world.base(&engine);
+    let listed: Vec<_> = engine
+        .images()
+        .unwrap()
+        .into_iter()
+        .map(|image| image.id)
+        .collect();
+    assert_eq!(listed, [second.to_string(), first.to_string()]);
+}

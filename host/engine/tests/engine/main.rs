@@ -1,0 +1,18 @@
+//! The engine's use cases as specifications: each test is a behaviour, on a simulated host, with the real store and
+//! the real plugins (build them with `cargo xtask plugins`).
+
+mod builds;
+mod concurrency;
+mod containers;
+mod counted;
+mod execs;
+mod faults;
+mod images;
+mod journal;
+mod leftovers;
+mod networks;
+mod ports;
+mod record;
+mod restart;
+mod volumes;
+mod world;

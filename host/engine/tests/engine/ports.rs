@@ -1,0 +1,137 @@
+//! Published ports: held by one container at a time, while it runs.
+
+use kleene_api::{ContainerConfig, NetworkDriver, PublishedPortConfig};
+use kleene_engine::Engine;
+use kleene_plan::{Owner, Protocol};
+use kleene_platform::Listener;
+
+use crate::world::{World, bridge, endpoint, published, refusal, start, with_driver};
+
+/// Containers, each with its ports, connected to one bridge.
+fn with_published(containers: &[(&str, PublishedPortConfig)]) -> (World, Engine) {
+    let world = World::new();
+    let engine = world.open();
+    world.base(&engine);
+    engine.create_network(&bridge("net", "10.1.0.0/24")).unwrap();
+    for (name, port) in containers {
+        let config = ContainerConfig {
+            public_ports: vec![port.clone()],
+            ..with_driver(name, NetworkDriver::Vnet)
+        };
+        engine.create_container(&config).unwrap();
+        engine.connect(&endpoint(name, "net")).unwrap();
+    }
+    (world, engine)
+}
+
+#[test]
+fn a_published_port_is_shown_with_the_way_out_and_the_address_it_leads_to() {
+    let (_world, engine) = with_published(&[("web", published("8080:8090", "80:*"))]);
+    let port = engine
+        .inspect_container("web")
+        .unwrap()
+        .container
+        .public_ports
+        .remove(0);
+    assert_eq!(port.interfaces, ["em0"]);
+    assert_eq!(
+        (port.host_port.as_str(), port.container_port.as_str()),
+        ("8080:8090", "80:*")
+    );
+    assert_eq!(
+        (port.ip_address.as_str(), port.ip_address6.as_str()),
+        ("10.1.0.2", "")
+    );
+}
+
+#[test]
+fn redirections_hold_while_the_container_runs() {
+    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+    let endpoint = engine
+        .inspect_container("web")
+        .unwrap()
+        .container_endpoints
+        .remove(0);
+    let owner = Owner::Endpoint(endpoint.id.parse().unwrap());
+    assert!(world.sim.rules(&owner).is_empty());
+    start(&engine, "web").unwrap();
+    let rules: Vec<_> = world.sim.rules(&owner).iter().map(ToString::to_string).collect();
+    assert!(
+        rules
+            .iter()
+            .any(|rule| rule.contains("8080") && rule.contains("10.1.0.2")),
+        "{rules:?}"
+    );
+    engine.stop_container("web").unwrap();
+    assert!(world.sim.rules(&owner).is_empty());
+}
+
+#[test]
+fn a_port_is_held_by_one_running_container_and_free_after_its_end() {
+    let (world, engine) = with_published(&[
+        ("one", published("8080:8082", "80:82")),
+        ("two", published("8082", "80")),
+    ]);
+    start(&engine, "one").unwrap();
+    let before = world.sim.inventory();
+    let refused = refusal(start(&engine, "two"));
+    assert!(refused.contains("8082") && refused.contains("one"), "{refused}");
+    assert_eq!(world.sim.inventory().since(&before), "");
+    engine.stop_container("one").unwrap();
+    start(&engine, "two").unwrap();
+}
+
+#[test]
+fn another_protocol_or_interface_is_not_in_the_way() {
+    let udp = PublishedPortConfig {
+        protocol: kleene_api::Protocol::Udp,
+        ..published("8080", "80")
+    };
+    let elsewhere = PublishedPortConfig {
+        interfaces: vec!["em1".to_owned()],
+        ..published("8080", "80")
+    };
+    let (_world, engine) = with_published(&[
+        ("tcp", published("8080", "80")),
+        ("udp", udp),
+        ("elsewhere", elsewhere),
+    ]);
+    for name in ["tcp", "udp", "elsewhere"] {
+        start(&engine, name).unwrap();
+    }
+}
+
+#[test]
+fn a_port_on_which_a_process_of_the_host_listens_is_refused() {
+    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+    world.sim.plant_listener(Listener {
+        protocol: Protocol::Tcp,
+        address: "0.0.0.0".parse().unwrap(),
+        port: 8080,
+    });
+    assert_eq!(
+        refusal(start(&engine, "web")),
+        "port 8080/tcp of the host is in use by a process that listens on 0.0.0.0; stop it or publish another port"
+    );
+}
+
+#[test]
+fn a_listener_on_a_loopback_address_is_in_the_way_too() {
+    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+    world.sim.plant_listener(Listener {
+        protocol: Protocol::Tcp,
+        address: "127.0.0.1".parse().unwrap(),
+        port: 8080,
+    });
+    let refused = refusal(start(&engine, "web"));
+    assert!(refused.contains("listens on 127.0.0.1"), "{refused}");
+}
+
+#[test]
+fn a_start_that_fails_holds_no_ports() {
+    let (_world, engine) =
+        with_published(&[("one", published("8080", "80")), ("two", published("8080", "80"))]);
+    let missing = crate::world::command("one", &["nginx"]);
+    crate::world::run(&engine, &missing).unwrap_err();
+    start(&engine, "two").unwrap();
+}
