@@ -1,6 +1,7 @@
 //! `DELETE /images/{id}` and `POST /images/prune`.
 
 use kleene_plan::{DatasetName, Id, Op};
+use kleene_platform::PlatformError;
 use kleene_store::Object;
 
 use crate::Engine;
@@ -77,7 +78,12 @@ impl Engine {
 
     fn dependents_of_image(&self, image: &Id) -> Result<Dependents> {
         let mut dependents = Dependents::default();
-        for dataset in self.platform.dependents(&DatasetName::image(image))? {
+        let clones = match self.platform.dependents(&DatasetName::image(image)) {
+            // A removal that was interrupted got this far.
+            Err(PlatformError::NotFound { .. }) => Vec::new(),
+            clones => clones?,
+        };
+        for dataset in clones {
             match dataset.as_str().split_once('/') {
                 Some(("container", id)) => dependents.containers.push(id.to_owned()),
                 Some(("image", id)) => dependents.images.push(id.to_owned()),

@@ -67,7 +67,7 @@ impl Engine {
 fn subnet(net: IpNet, gateway: Gateway) -> Subnet {
     let (gateway, host_is_gateway) = match gateway {
         Gateway::None => (None, false),
-        Gateway::Auto => (first_host(net), true),
+        Gateway::Auto => (Some(first_host(net)), true),
         Gateway::Address(address) => (Some(address), false),
     };
     Subnet {
@@ -78,12 +78,11 @@ fn subnet(net: IpNet, gateway: Gateway) -> Subnet {
 }
 
 /// The network address and one; of a /32 or /128, that address itself.
-pub(super) fn first_host(net: IpNet) -> Option<IpAddr> {
+fn first_host(net: IpNet) -> IpAddr {
     // `hosts` leaves the network address out for IPv4 only, where it counts the one of a /31 in.
     let is_single = net.prefix_len() == net.max_prefix_len();
-    let first = match net.network() {
+    match net.network() {
         IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() + u32::from(!is_single)).into(),
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() + u128::from(!is_single)).into(),
-    };
-    Some(first)
+    }
 }

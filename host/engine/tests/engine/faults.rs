@@ -5,9 +5,12 @@
 //! daemon dies.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kleene_api::{ContainerConfig, ImageBuildConfig, NetworkDriver};
-use kleene_engine::{Cancel, Engine, EngineError};
+use kleene_engine::{BuildEvent, Cancel, Engine, EngineError};
+use kleene_platform::Platform;
 use kleene_sim::{DaemonDied, Fault, When};
 
 use crate::record::Record;
@@ -195,6 +198,17 @@ fn removing_an_image() {
     case.endures_every_fault();
 }
 
+/// When the thread that follows a command dies with the daemon, the one that builds would wait for ever: it, too, has
+/// to notice its death.
+fn cancel_when_dead(world: &World, cancel: &Cancel, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::SeqCst) {
+        if catch_unwind(AssertUnwindSafe(|| world.sim.interfaces())).is_err() {
+            return cancel.cancel();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn building_an_image() {
     let case = UseCase {
@@ -224,11 +238,20 @@ fn building_an_image() {
                 quiet: false,
                 tag: "built".to_owned(),
             };
+            let cancel = Cancel::new();
+            let is_over = AtomicBool::new(false);
             let mut why = String::new();
-            let built = engine.build_image(&config, &Cancel::new(), &mut |event| {
-                if let kleene_engine::BuildEvent::Error(line) = event {
-                    why = line;
-                }
+            let built = std::thread::scope(|scope| {
+                scope.spawn(|| cancel_when_dead(world, &cancel, &is_over));
+                let built = catch_unwind(AssertUnwindSafe(|| {
+                    engine.build_image(&config, &cancel, &mut |event| {
+                        if let BuildEvent::Error(line) = event {
+                            why = line;
+                        }
+                    })
+                }));
+                is_over.store(true, Ordering::SeqCst);
+                built.unwrap_or_else(|payload| resume_unwind(payload))
             });
             built
                 .map(|_| ())

@@ -50,7 +50,7 @@ fn journal(prepare: fn(&Engine), act: fn(&World, &Engine)) -> String {
 
 #[test]
 fn of_creating_a_container_with_a_new_volume() {
-    insta::assert_snapshot!(journal(
+    let journal = journal(
         |_| {},
         |world, engine| {
             let config = ContainerConfig {
@@ -61,13 +61,14 @@ fn of_creating_a_container_with_a_new_volume() {
                 ..sleeper("web")
             };
             engine.create_container(&config).unwrap();
-        }
-    ));
+        },
+    );
+    insta::assert_snapshot!(journal);
 }
 
 #[test]
 fn of_starting_a_vnet_container_with_a_network_and_a_port() {
-    insta::assert_snapshot!(journal(
+    let journal = journal(
         |engine| {
             engine.create_network(&bridge("one", "10.1.0.0/24")).unwrap();
             let config = ContainerConfig {
@@ -79,28 +80,31 @@ fn of_starting_a_vnet_container_with_a_network_and_a_port() {
         },
         |_, engine| {
             start(engine, "web").unwrap();
-        }
-    ));
+        },
+    );
+    insta::assert_snapshot!(journal);
 }
 
 #[test]
 fn of_creating_a_network() {
-    insta::assert_snapshot!(journal(
+    let journal = journal(
         |_| {},
         |_, engine| {
             engine.create_network(&loopback("net", "10.1.0.0/24")).unwrap();
-        }
-    ));
+        },
+    );
+    insta::assert_snapshot!(journal);
 }
 
 #[test]
 fn of_removing_a_container() {
-    insta::assert_snapshot!(journal(
+    let journal = journal(
         |engine| {
             engine.create_container(&sleeper("web")).unwrap();
         },
         |_, engine| {
             engine.remove_container("web").unwrap();
-        }
-    ));
+        },
+    );
+    insta::assert_snapshot!(journal);
 }

@@ -18,6 +18,12 @@ impl Record {
         let mut lines = host(world);
         lines.extend(world.store().read(objects).unwrap());
         lines.extend(stray_files(world));
+        // Directories of a test have names of their own.
+        let directory = world.directory().display().to_string();
+        let mut lines: Vec<_> = lines
+            .into_iter()
+            .map(|line| line.replace(&directory, "<directory>"))
+            .collect();
         lines.sort();
         Self(lines)
     }
@@ -49,14 +55,21 @@ impl std::fmt::Debug for Record {
     }
 }
 
-/// Forwarding is never taken back: others may rely on it by then.
+/// Forwarding is left out: it is never taken back, since others may rely on it by then.
 fn host(world: &World) -> Vec<String> {
     let inventory = world.sim.inventory();
     inventory
         .lines()
         .iter()
         .filter(|(object, _)| !object.starts_with("forwarding"))
-        .map(|(object, what)| format!("host: {object}: {what}"))
+        .map(|(object, what)| {
+            // A jail's addresses are in the order of the ids of its networks.
+            let mut words: Vec<_> = what.split(' ').collect();
+            if object.starts_with("jail") {
+                words.sort_unstable();
+            }
+            format!("host: {object}: {}", words.join(" "))
+        })
         .collect()
 }
 

@@ -68,6 +68,11 @@ impl World {
         Store::open(self.state_dir().join("kleene.sqlite")).unwrap()
     }
 
+    /// Where everything of this world is, but the contents of its datasets.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub fn state_dir(&self) -> PathBuf {
         self.directory.path().join("state")
     }
@@ -133,6 +138,7 @@ impl World {
 impl Drop for World {
     /// Ends what still runs, so that no thread of this test works on when its directories go.
     fn drop(&mut self) {
+        self.sim.reboot_daemon();
         let _ = self.sim.reboot_host();
         if let Ok(mountpoint) = self.sim.mountpoint(&"x".parse().unwrap())
             && let Some(place) = mountpoint.parent().and_then(Path::parent)
