@@ -1,18 +1,22 @@
-//! A platform that counts the changes which it is asked for, as the simulated host counts them.
+//! A platform that counts the changes which it is asked for, as the simulated host counts them, and can let a second
+//! fault follow a first one.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kleene_plan::{DatasetName, Id, Launch, Op};
 use kleene_platform::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, Result, Usage};
-use kleene_sim::Sim;
+use kleene_sim::{Fault, Sim};
 use kleene_supervisor::Connection;
 
 #[derive(Debug)]
 pub struct Counted {
     sim: Sim,
     changes: AtomicU32,
+    /// Strikes at the first change after an error.
+    after_an_error: Mutex<Option<Fault>>,
 }
 
 impl Counted {
@@ -20,6 +24,7 @@ impl Counted {
         Self {
             sim,
             changes: AtomicU32::new(0),
+            after_an_error: Mutex::default(),
         }
     }
 
@@ -28,8 +33,20 @@ impl Counted {
         self.changes.load(Ordering::SeqCst)
     }
 
-    fn count(&self) {
+    /// Orders a fault for the first change after the next one that is answered by an error.
+    pub fn after_an_error(&self, fault: Option<Fault>) {
+        *self.after_an_error.lock().unwrap() = fault;
+    }
+
+    fn change<T>(&self, change: impl FnOnce() -> Result<T>) -> Result<T> {
         self.changes.fetch_add(1, Ordering::SeqCst);
+        let result = change();
+        if result.is_err()
+            && let Some(fault) = self.after_an_error.lock().unwrap().take()
+        {
+            self.sim.fail_nth(1, fault);
+        }
+        result
     }
 }
 
@@ -43,8 +60,7 @@ impl Platform for Counted {
     }
 
     fn apply(&self, op: &Op) -> Result<()> {
-        self.count();
-        self.sim.apply(op)
+        self.change(|| self.sim.apply(op))
     }
 
     fn render(&self, op: &Op) -> String {
@@ -88,12 +104,10 @@ impl Platform for Counted {
     }
 
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
-        self.count();
-        self.sim.launch(run_dir, launch)
+        self.change(|| self.sim.launch(run_dir, launch))
     }
 
     fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
-        self.count();
-        self.sim.stop_jail(id, grace)
+        self.change(|| self.sim.stop_jail(id, grace))
     }
 }

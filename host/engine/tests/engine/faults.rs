@@ -2,7 +2,7 @@
 //!
 //! Each use case is run once to count its changes of the host, and then once for every change and every kind of fault:
 //! the change fails, before or after it took effect; the host does not answer any more, not even to an undo; the
-//! daemon dies.
+//! daemon dies, also while it takes back what it did, and its successor while it recovers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,14 +19,51 @@ use crate::world::{
     volume_at, with_driver,
 };
 
-const FAULTS: [Fault; 6] = [
-    Fault::Fail(When::Before),
-    Fault::Fail(When::After),
-    Fault::LoseHost(When::Before),
-    Fault::LoseHost(When::After),
-    Fault::Die(When::Before),
-    Fault::Die(When::After),
+/// What goes wrong: a fault at the chosen change, and perhaps another one while the first is dealt with.
+#[derive(Debug, Clone, Copy)]
+struct Trouble {
+    fault: Fault,
+    /// At the first change after an error: while the daemon takes back what it did.
+    in_undo: Option<Fault>,
+    /// At this change of the next daemon, while it recovers: it dies too.
+    in_recovery: Option<u32>,
+}
+
+const fn only(fault: Fault) -> Trouble {
+    Trouble {
+        fault,
+        in_undo: None,
+        in_recovery: None,
+    }
+}
+
+const TROUBLES: [Trouble; 11] = [
+    only(Fault::Fail(When::Before)),
+    only(Fault::Fail(When::After)),
+    only(Fault::LoseHost(When::Before)),
+    only(Fault::LoseHost(When::After)),
+    only(Fault::Die(When::Before)),
+    only(Fault::Die(When::After)),
+    dies_in_undo(When::Before),
+    dies_in_undo(When::After),
+    dies_again(1),
+    dies_again(2),
+    dies_again(3),
 ];
+
+const fn dies_in_undo(when: When) -> Trouble {
+    Trouble {
+        in_undo: Some(Fault::Die(when)),
+        ..only(Fault::Fail(When::After))
+    }
+}
+
+const fn dies_again(change: u32) -> Trouble {
+    Trouble {
+        in_recovery: Some(change),
+        ..only(Fault::Die(When::After))
+    }
+}
 
 /// What holds after a use case that did not succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -68,21 +105,23 @@ impl UseCase {
         let done = Record::of(&world).shape();
         assert!(changes > 0, "a use case that changes nothing cannot fail here");
         for change in 1..=changes {
-            for fault in FAULTS {
-                let moment = format!("{fault:?} at change {change} of {changes}");
-                self.endures(fault, change, &done, &moment);
+            for trouble in TROUBLES {
+                let moment = format!("{trouble:?} at change {change} of {changes}");
+                self.endures(trouble, change, &done, &moment);
             }
         }
     }
 
     #[track_caller]
-    fn endures(&self, fault: Fault, change: u32, done: &Record, moment: &str) {
+    fn endures(&self, trouble: Trouble, change: u32, done: &Record, moment: &str) {
         let (world, engine) = self.prepared();
         let before = Record::of(&world);
-        world.sim.fail_nth(change, fault);
+        world.sim.fail_nth(change, trouble.fault);
+        world.platform.after_an_error(trouble.in_undo);
         let outcome = outcome(|| (self.act)(&world, &engine));
+        world.platform.after_an_error(None);
 
-        let engine = if matches!(fault, Fault::Fail(_)) {
+        let engine = if matches!(trouble.fault, Fault::Fail(_)) && trouble.in_undo.is_none() {
             // The daemon lives. An undo of its own was not made to fail, so that none is left.
             if outcome.is_err() && self.promise == Promise::AllOrNothing {
                 assert_eq!(
@@ -93,6 +132,12 @@ impl UseCase {
             }
             engine
         } else {
+            if let Some(change) = trouble.in_recovery {
+                world.sim.reboot_daemon();
+                world.sim.fail_nth(change, Fault::Die(When::After));
+                // It may have had less to do than that.
+                let _ = outcome_of(|| drop(world.open()));
+            }
             let engine = world.restart();
             let now = Record::of(&world);
             assert!(
@@ -157,11 +202,16 @@ enum Failure {
 }
 
 fn outcome(act: impl FnOnce() -> Result<(), EngineError>) -> Result<(), Failure> {
-    match catch_unwind(AssertUnwindSafe(act)) {
-        Ok(result) => result.map_err(Failure::Refused),
-        Err(payload) if payload.is::<DaemonDied>() => Err(Failure::DaemonDied),
-        Err(payload) => resume_unwind(payload),
-    }
+    outcome_of(act)?.map_err(Failure::Refused)
+}
+
+fn outcome_of<T>(act: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
+        if !payload.is::<DaemonDied>() {
+            resume_unwind(payload);
+        }
+        Failure::DaemonDied
+    })
 }
 
 fn nothing(_: &World, _: &Engine) -> Result<(), EngineError> {

@@ -1,6 +1,12 @@
 //! The engine's use cases as specifications: each test is a behaviour, on a simulated host, with the real store and
 //! the real plugins (build them with `cargo xtask plugins`).
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "what does not hold fails the test"
+)]
+
 mod builds;
 mod concurrency;
 mod containers;
