@@ -3,6 +3,7 @@
 
 mod create;
 mod exec;
+mod target;
 mod update;
 
 use clap::builder::NonEmptyStringValueParser;

@@ -5,8 +5,6 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::values::MountError;
-
 /// How a command that ran to its end leaves: 0, 1 when one of several objects failed, or the exit code of the
 /// process that it was attached to.
 pub type Outcome = Result<Exit, Failure>;
@@ -61,6 +59,20 @@ pub enum Failure {
     /// Standard output or input does not work.
     #[error("cannot use the terminal or pipe: {0}")]
     Stream(#[from] io::Error),
+}
+
+/// A `--mount` that is not `SOURCE:DESTINATION[:rw|ro]`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MountError {
+    /// More than three parts.
+    #[error("invalid mount format '{0}'. Max 3 elements seperated by ':'.")]
+    TooManyParts(String),
+    /// Only one part.
+    #[error("invalid mount format '{0}'. Must have at least 2 elements seperated by ':'.")]
+    TooFewParts(String),
+    /// The third part is neither `ro` nor `rw`.
+    #[error("invalid mount format '{0}'. Last element should be either 'ro' or 'rw'.")]
+    UnknownAccess(String),
 }
 
 impl Failure {

@@ -6,21 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use kleene_api::{MountPointConfig, MountType, Protocol, PublishedPortConfig};
 
-use crate::failure::Failure;
-
-/// A `--mount` that is not `SOURCE:DESTINATION[:rw|ro]`.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MountError {
-    /// More than three parts.
-    #[error("invalid mount format '{0}'. Max 3 elements seperated by ':'.")]
-    TooManyParts(String),
-    /// Only one part.
-    #[error("invalid mount format '{0}'. Must have at least 2 elements seperated by ':'.")]
-    TooFewParts(String),
-    /// The third part is neither `ro` nor `rw`.
-    #[error("invalid mount format '{0}'. Last element should be either 'ro' or 'rw'.")]
-    UnknownAccess(String),
-}
+use crate::failure::{Failure, MountError};
 
 /// Reads `SOURCE:DESTINATION[:rw|ro]`. A source that starts with `/` is a path of the host, any other a volume.
 pub fn mount(text: &str) -> Result<MountPointConfig, MountError> {

@@ -8,17 +8,19 @@
 mod capability;
 mod facts;
 mod firewall;
+mod grant;
 mod jail;
 mod names;
 mod op;
 mod plan;
 
-pub use capability::{Capability, Denied, Grant, Scope};
+pub use capability::Capability;
 pub use facts::{EndpointFacts, Family, NetworkFacts, NetworkKind, PublishedPort, Subnet, VolumeFacts};
 pub use firewall::{
     Action, Address, Direction, FilterRule, InterfaceMatch, NatRule, ParsePortRangeError, PortRange,
     Protocol, RdrRule, Rule,
 };
+pub use grant::{Denied, Grant, Scope};
 pub use jail::{
     DEFAULT_PATH, ExitStatus, JailInterface, JailMount, JailNetwork, JailSpec, Launch, LaunchMode,
     ProcessSpec, WindowSize,

@@ -7,12 +7,10 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use crate::bindings::log;
 use crate::config::{EngineKind, Limits};
 use crate::error::PluginError;
-use crate::ticker::TICK;
+use crate::ticker::{AT_ONCE, TICK};
 
 /// Entries of a table: a plugin's functions that are called indirectly. An interpreter has a few thousand.
 const TABLE_ENTRIES: usize = 1 << 14;
-/// Calls at the same time; more wait for their turn.
-pub(crate) const AT_ONCE: u32 = 16;
 /// Core modules and tables of a component.
 const MODULES: u32 = 8;
 /// Bytes of a memory or table that stay with the pool between calls.

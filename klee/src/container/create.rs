@@ -7,6 +7,7 @@ use kleene_api::{
 };
 
 use super::exec::{self, ExecOptions};
+use super::target::split_target;
 use crate::attach;
 use crate::client::Route;
 use crate::failure::{Exit, Failure, Outcome};
@@ -158,14 +159,6 @@ impl ContainerOptions {
     }
 }
 
-/// Divides `IMAGE [COMMAND]…` or `CONTAINER [COMMAND]…`. A `--` in between is tolerated, because 0.1.1 needed it.
-pub fn split_target(words: Vec<String>) -> (String, Vec<String>) {
-    let mut words = words.into_iter().peekable();
-    let target = words.next().unwrap_or_default();
-    words.next_if(|word| word == "--");
-    (target, words.collect())
-}
-
 /// Create a container from an image
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
@@ -213,28 +206,5 @@ impl Run {
         } else {
             attach::start_attached(session, instance, self.exec.stdio()).await
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn words(text: &str) -> Vec<String> {
-        text.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn the_first_word_is_the_image_and_the_rest_the_command() {
-        assert_eq!(split_target(words("img ls -la")), ("img".into(), words("ls -la")));
-        assert_eq!(split_target(words("img")), ("img".into(), vec![]));
-    }
-
-    #[test]
-    fn a_double_dash_between_image_and_command_is_tolerated() {
-        assert_eq!(
-            split_target(words("img -- ls -- x")),
-            ("img".into(), words("ls -- x"))
-        );
     }
 }

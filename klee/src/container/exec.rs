@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use kleene_api::{ContainerInspect, ExecConfig, IdResponse};
 
-use super::create::split_target;
+use super::target::split_target;
 use crate::attach::{self, Stdio};
 use crate::client::Route;
 use crate::failure::{Exit, Failure, Outcome};

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use kleene_api::{ContainerUpdate, IdResponse, RestartPolicy};
 
-use super::create::split_target;
+use super::target::split_target;
 use crate::client::Route;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::session::Session;

@@ -3,6 +3,7 @@
 mod address;
 mod build;
 mod facts;
+mod name;
 mod plan;
 mod rule;
 

@@ -1,19 +1,13 @@
 //! Plans, on their way from a driver and to a policy.
 
-use std::str::FromStr;
-
-use kleene_plan::{Bridge, JailSetting, Loopback, NameError, Op, Owner, Pair, Plan};
+use kleene_plan::{Bridge, JailSetting, Loopback, Op, Owner, Pair, Plan};
 
 use super::address::{
     address_from_wit, address_to_wit, family_from_wit, family_to_wit, net_from_wit, net_to_wit, nets_from_wit,
 };
+use super::name::parse;
 use super::rule::{rule_from_wit, rule_to_wit};
 use crate::bindings::planning;
-
-/// Parses a name of any kind.
-pub(super) fn parse<T: FromStr<Err = NameError>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: NameError| error.to_string())
-}
 
 /// How many parts a plan has: operations, the rules in them, and jail settings.
 pub(crate) fn length(plan: &planning::Plan) -> usize {

@@ -8,7 +8,7 @@ use super::address::{
     address_from_wit, address_to_wit, net_from_wit, net_to_wit, ports_from_wit, ports_to_wit,
     protocol_from_wit, protocol_to_wit,
 };
-use super::plan::parse;
+use super::name::parse;
 use crate::bindings::firewall;
 
 pub(crate) fn rule_from_wit(rule: firewall::Rule) -> Result<Rule, String> {
