@@ -93,9 +93,9 @@ pub struct Ls {
 const COLUMNS: &[Column] = &[
     Column::new("CONTAINER ID").at_least(13),
     Column::new("NAME"),
-    Column::new("IMAGE"),
-    Column::new("COMMAND").at_most(40),
-    Column::new("CREATED"),
+    Column::new("IMAGE").giving_way(),
+    Column::new("COMMAND").at_most(40).giving_way(),
+    Column::new("CREATED").giving_way(),
     Column::new("AUTORUN").centred(),
     Column::new("STATUS"),
     Column::new("JID"),

@@ -19,6 +19,7 @@ pub struct Column {
     min: usize,
     max: usize,
     centred: bool,
+    gives_way: bool,
 }
 
 impl Column {
@@ -29,6 +30,7 @@ impl Column {
             min: 0,
             max: usize::MAX,
             centred: false,
+            gives_way: false,
         }
     }
 
@@ -41,6 +43,12 @@ impl Column {
     /// At most `width` wide; longer content is cut.
     pub const fn at_most(mut self, width: usize) -> Self {
         self.max = width;
+        self
+    }
+
+    /// Narrower than the others where the terminal is: what it shows can be looked up by what they show.
+    pub const fn giving_way(mut self) -> Self {
+        self.gives_way = true;
         self
     }
 
@@ -97,7 +105,7 @@ pub fn draw(columns: &[Column], rows: &[Vec<Cell>], theme: Theme, limit: Option<
         Theme::Fancy => FANCY,
         Theme::Simple => SIMPLE,
     };
-    let widths = fit(natural_widths(columns, rows), limit);
+    let widths = fit(columns, natural_widths(columns, rows), limit);
     let mut drawing = String::new();
 
     let titles: Vec<Cell> = columns
@@ -125,8 +133,9 @@ fn natural_widths(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<usize> {
         .collect()
 }
 
-/// Takes from the widest column, again and again, until a line fits into `limit` or nothing is left to take.
-fn fit(mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
+/// Takes from the widest column, again and again, until a line fits into `limit` or nothing is left to take: first
+/// from those that give way, then from any down to its own minimum.
+fn fit(columns: &[Column], mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
     const NARROWEST: usize = 4;
     let Some(limit) = limit else { return widths };
     let line = |widths: &[usize]| {
@@ -136,10 +145,15 @@ fn fit(mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
             .sum::<usize>()
             .saturating_sub(1)
     };
-    while line(&widths) > limit {
-        match widths.iter_mut().max() {
-            Some(widest) if *widest > NARROWEST => *widest -= 1,
-            _ => break,
+    for anybody in [false, true] {
+        while line(&widths) > limit {
+            let shrinking = columns.iter().zip(&mut widths).filter(|(column, width)| {
+                (anybody || column.gives_way) && **width > column.min.max(NARROWEST)
+            });
+            match shrinking.map(|(_, width)| width).max() {
+                Some(widest) => *widest -= 1,
+                None => break,
+            }
         }
     }
     widths
@@ -275,6 +289,17 @@ mod tests {
         let drawing = draw_plain(COLUMNS, &[image_row()], Theme::Fancy, Some(40));
         assert!(drawing.lines().all(|line| line.width() <= 40), "{drawing}");
         assert!(drawing.contains("FreeBSD"), "{drawing}");
+    }
+
+    #[test]
+    fn columns_that_give_way_shrink_before_the_others() {
+        let columns = [
+            Column::new("ID").at_least(13),
+            Column::new("COMMAND").giving_way(),
+        ];
+        let row = [Cell::plain("aaaaaaaaaaaa"), Cell::plain("/bin/sh -c true")];
+        let drawing = draw_plain(&columns, &[row.to_vec()], Theme::Simple, Some(25));
+        assert!(drawing.ends_with(" aaaaaaaaaaaa  | /bin/s… \n"), "{drawing}");
     }
 
     #[test]
