@@ -1,4 +1,4 @@
-//! What plugins cost: `cargo run --release -p kleene-plugins --example measure [<directory with components>]`.
+//! What plugins cost: `cargo run --release -p kleene-plugins --example measure_plugins [<directory with components>]`.
 //!
 //! Prints the time to compile all of a directory's plugins, to start with compiled ones, and to ask one for a plan.
 
