@@ -43,7 +43,20 @@ impl Host {
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
-        match Programs::of_this_build().and_then(Self::with) {
+        match Programs::of_this_build() {
+            Ok(programs) => Self::of_a_test(programs),
+            Err(error) => panic!("{error:#}"),
+        }
+    }
+
+    /// As [`Host::start`], with these programs.
+    ///
+    /// # Panics
+    /// As [`Host::start`].
+    #[must_use]
+    #[track_caller]
+    pub fn of_a_test(programs: Programs) -> Self {
+        match Self::with(programs) {
             Ok(mut host) => {
                 host.is_a_tests = true;
                 host

@@ -97,7 +97,7 @@ pub enum EngineError {
         reason: String,
     },
     /// A plugin refused or failed.
-    #[error(transparent)]
+    #[error("{}", with_hint(.0))]
     Plugin(#[from] PluginError),
     /// The host refused or failed.
     #[error(transparent)]
@@ -117,6 +117,14 @@ impl EngineError {
 
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
         Self::Conflict(message.into())
+    }
+}
+
+/// A plugin's words, and what it says to try.
+fn with_hint(error: &PluginError) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
     }
 }
 

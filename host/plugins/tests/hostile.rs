@@ -184,8 +184,8 @@ fn the_operator_can_take_back_what_a_manifest_asks_for() {
 fn a_refusal_is_passed_on_in_the_plugin_s_words() {
     let plugins = Home::with(&["hostile-network"]).open();
     let driver = plugins.network_driver("hostile").unwrap();
-    let error = driver.validate_network(&network("n")).unwrap_err();
-    assert_eq!(error.to_string(), "network 'n' is not to my taste");
+    let error = driver.validate_network(&network("distasteful")).unwrap_err();
+    assert_eq!(error.to_string(), "network 'distasteful' is not to my taste");
     assert_eq!(error.hint(), Some("try another"));
 }
 

@@ -10,6 +10,7 @@ mod daemons;
 mod images;
 mod main_job;
 mod networks;
+mod plugins;
 mod ports;
 mod refusals;
 mod stopping;
