@@ -83,8 +83,8 @@ fn a_plan_has_a_length_limit() {
             "plugin 'hostile-network' planned {count} operations in plan-network, more than the 4096 it may"
         )
     };
-    assert_eq!(message("plans-too-much"), expected(100_000));
-    assert_eq!(message("plans-too-many-rules"), expected(100_001));
+    assert_eq!(message("plans-too-much"), expected(10_000));
+    assert_eq!(message("plans-too-many-rules"), expected(10_001));
 }
 
 #[test]
@@ -137,8 +137,7 @@ fn what_is_another_s_is_refused_although_the_kind_is_granted() {
 #[test]
 fn a_jail_cannot_take_an_interface_of_the_host() {
     let home = Home::with(&[]);
-    let greedy =
-        "name='hostile-network'\nversion='0.2.0'\nkind='network'\nserves=['hostile']\ngrant=['pair']";
+    let greedy = "name='hostile-network'\nversion='0.2.0'\nkind='network'\nserves=['hostile','loopback']\ngrant=['pair']";
     home.put("x.wasm", &with_manifest(&component("hostile-network"), greedy));
     let driver = home.open().network_driver("hostile").unwrap();
     let error = driver
@@ -155,8 +154,7 @@ fn a_jail_cannot_take_an_interface_of_the_host() {
 #[test]
 fn a_jail_cannot_have_an_address_of_the_host() {
     let home = Home::with(&[]);
-    let greedy =
-        "name='hostile-network'\nversion='0.2.0'\nkind='network'\nserves=['hostile']\ngrant=['alias']";
+    let greedy = "name='hostile-network'\nversion='0.2.0'\nkind='network'\nserves=['hostile','loopback']\ngrant=['alias']";
     home.put("x.wasm", &with_manifest(&component("hostile-network"), greedy));
     let driver = home.open().network_driver("hostile").unwrap();
     let network = network("takes-the-host-s-address");

@@ -65,7 +65,7 @@ fn a_plugin_that_traps_loops_or_oversteps_is_named_and_nothing_changes() {
         ),
         (
             "plans-too-much",
-            "plugin 'hostile-network' planned 100000 operations in plan-network, more than the 4096 it may",
+            "plugin 'hostile-network' planned 10000 operations in plan-network, more than the 4096 it may",
         ),
         (
             "was-not-granted-alias",
