@@ -19,6 +19,7 @@ fn a_published_port_is_reached_from_the_host_from_outside_and_from_containers() 
         .ok();
     let url = format!("http://{HOST}:8080/");
     assert_eq!(fetch(&host, &url), PAGE);
+    assert_eq!(fetch(&host, "http://127.0.0.1:8080/"), PAGE);
     assert_eq!(fetch_from_outside(&host, &url), PAGE);
     let fetched = host
         .klee(&format!("run -l vnet -n testnet minimal {}", fetch_command(&url)))
