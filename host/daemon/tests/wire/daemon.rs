@@ -45,7 +45,12 @@ impl Daemon {
             state_dir: directory.path().join("state"),
             run_dir: directory.path().join("run"),
         };
-        let engine = Engine::open(config, Arc::new(Sim::new().unwrap()), Arc::new(plugins)).unwrap();
+        let engine = Engine::open(
+            config,
+            Arc::new(Sim::new_in(directory.path()).unwrap()),
+            Arc::new(plugins),
+        )
+        .unwrap();
         let daemon = Self { directory };
         let sockets = listen::open(&[ListenAddress::Unix(daemon.socket())]).unwrap();
         tokio::spawn(async move { serve::serve(&App { engine }, sockets).await });

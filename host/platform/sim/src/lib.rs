@@ -33,7 +33,7 @@ mod shared;
 mod storage;
 mod supervisor;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -60,7 +60,18 @@ impl Sim {
     /// # Errors
     /// If there is no room for a temporary directory.
     pub fn new() -> std::io::Result<Self> {
-        let place = tempfile::Builder::new().prefix("kleene-sim-").tempdir()?;
+        Self::new_in(std::env::temp_dir())
+    }
+
+    /// As [`Sim::new`], with the contents of datasets in a new directory below this one: for those whose threads may
+    /// outlive them, and keep a clone until the program ends.
+    ///
+    /// # Errors
+    /// If there is no room for a directory.
+    pub fn new_in(parent: impl AsRef<Path>) -> std::io::Result<Self> {
+        let place = tempfile::Builder::new()
+            .prefix("kleene-sim-")
+            .tempdir_in(parent)?;
         let shared = Arc::new(Shared::new(place.path().to_owned())?);
         Ok(Self {
             shared,
