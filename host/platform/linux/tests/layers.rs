@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::ffi::CString;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::{Fixture, dataset, read, snapshot};
@@ -30,6 +32,32 @@ fn files_that_are_not_kleenes_are_a_conflict() {
     let error = f.store.create(&dataset("volumes/data")).unwrap_err();
     assert!(matches!(error, PlatformError::Conflict { .. }), "{error}");
     assert_eq!(read(f.path("volumes/data/x")), "a stranger's");
+}
+
+#[test]
+fn a_directory_on_an_overlay_is_refused() {
+    let f = Fixture::new();
+    let part = |name: &str| {
+        fs::create_dir(f.path(name)).unwrap();
+        f.path(name).display().to_string()
+    };
+    let (lower, upper, work, root) = (part("lower"), part("upper"), part("work"), part("root"));
+    let options = CString::new(format!("lowerdir={lower},upperdir={upper},workdir={work}")).unwrap();
+    mount(
+        "overlay",
+        &root,
+        "overlay",
+        MountFlags::empty(),
+        options.as_c_str(),
+    )
+    .unwrap();
+    let error = LayerStore::open(Path::new(&root)).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("choose a directory on another file system"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -41,6 +41,9 @@ use trash::Trash;
 
 use crate::failure::{OrFailed, absent_is_fine};
 
+/// `statfs.f_type` of an overlay file system (statfs(2)).
+const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
+
 /// A layer store. One process uses it at a time.
 #[derive(Debug)]
 pub struct LayerStore {
@@ -49,6 +52,17 @@ pub struct LayerStore {
     index: Mutex<Index>,
     /// Locked as long as it is open.
     _lock: File,
+}
+
+/// The kernel takes no upper layer from an overlay file system: containers of containers find out here, and not at
+/// their first start.
+fn refuse_overlay(root: &Path) -> io::Result<()> {
+    if u64::try_from(rustix::fs::statfs(root)?.f_type) == Ok(OVERLAYFS_MAGIC) {
+        return Err(io::Error::other(
+            "it is on an overlay file system itself, which cannot hold layers; choose a directory on another file system",
+        ));
+    }
+    Ok(())
 }
 
 impl LayerStore {
@@ -68,6 +82,7 @@ impl LayerStore {
 
     fn prepare(root: &Path) -> io::Result<Self> {
         fs::create_dir_all(root)?;
+        refuse_overlay(root)?;
         let layout = Layout::new(root.canonicalize()?);
         fs::create_dir_all(layout.records())?;
         // What containers hold is nobody's business, and a set-user-id program in a layer is not to be run from here.
