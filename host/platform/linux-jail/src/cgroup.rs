@@ -60,13 +60,7 @@ impl Cgroup {
     pub(crate) fn create(id: &Id) -> Result<Self> {
         let cgroup = Self::of(id)?;
         let what = || format!("create the cgroup '{}'", cgroup.path.display());
-        match DirBuilder::new().mode(0o755).create(&cgroup.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .create(&cgroup.path)
-                    .step(what)?;
-            }
+        match cgroup.make() {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 if !cgroup.processes()?.is_empty() {
                     return Err(Error::AlreadyRuns(id.clone()));
@@ -75,6 +69,27 @@ impl Cgroup {
             other => other.step(what)?,
         }
         Ok(cgroup)
+    }
+
+    /// Makes the directory, and the one above it, which the last jail that ends takes away: perhaps just now, so that
+    /// it has to be made once more.
+    fn make(&self) -> io::Result<()> {
+        let directory = |path: &Path| DirBuilder::new().mode(0o755).create(path);
+        loop {
+            match directory(&self.path) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                made => return made,
+            }
+            match directory(self.parent()) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+    }
+
+    /// What all jails have in common.
+    fn parent(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// The directory, if processes can be born into it.
@@ -111,8 +126,18 @@ impl Cgroup {
         }
     }
 
-    /// Removes it, when its processes have gone. One that does not exist is a success.
+    /// Removes it, when its processes have gone, and what all jails have in common, when it is the last. One that does
+    /// not exist is a success.
     pub(crate) fn remove(&self) -> Result<()> {
+        self.remove_own()?;
+        match fs::remove_dir(self.parent()) {
+            // Others are in it (a busy directory, in the words of this file system), or removed it.
+            Err(error) if error.kind() == ErrorKind::ResourceBusy || is_gone(&error) => Ok(()),
+            other => other.step(|| format!("remove the cgroup '{}'", self.parent().display())),
+        }
+    }
+
+    fn remove_own(&self) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match fs::remove_dir(&self.path) {
