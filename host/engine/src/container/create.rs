@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kleene_api::{ContainerConfig, MountPointConfig};
 use kleene_plan::{DatasetName, Id, ObjectName, Op, SnapshotName};
-use kleene_store::{Container, Image, Object};
+use kleene_store::{Container, Image, Object, Resolution};
 
 use crate::Engine;
 use crate::container::mounts::{MountRequest, mounts_volumes};
@@ -121,15 +121,20 @@ impl Engine {
 
     /// Two containers cannot have one name; the constraint in the store decides, this only says it early and well.
     pub(crate) fn refuse_taken_name(&self, name: &ObjectName, except: Option<&Id>) -> Result<()> {
-        let containers = self.store.read(|read| read.containers())?;
-        match containers
-            .into_iter()
-            .find(|container| container.name.as_ref() == Some(name))
-        {
-            Some(holder) if Some(&holder.id) != except => Err(EngineError::conflict(format!(
-                "the name '{name}' is already taken by container {}; remove or rename that one, or choose another name",
-                holder.id
-            ))),
+        let holder = self
+            .store
+            .read(|read| match read.resolve_container(name.as_str())? {
+                Resolution::Found(id) => read.container(&id),
+                Resolution::None | Resolution::Ambiguous => Ok(None),
+            })?;
+        match holder {
+            // What was found may as well be found by its id.
+            Some(holder) if holder.name.as_ref() == Some(name) && Some(&holder.id) != except => {
+                Err(EngineError::conflict(format!(
+                    "the name '{name}' is already taken by container {}; remove or rename that one, or choose another name",
+                    holder.id
+                )))
+            }
             _ => Ok(()),
         }
     }
