@@ -13,7 +13,7 @@ use kleene_api::{ContainerSummary, IdResponse, RestartPolicy};
 
 use crate::age;
 use crate::client::Route;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::listing::Listing;
 use crate::screen;
 use crate::session::Session;
@@ -71,12 +71,9 @@ pub struct Inspect {
 
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
-        let object = session
-            .client
-            .get(Route::new(["containers", &self.container, "inspect"]))
-            .await?;
-        session.screen.json(object)?;
-        Ok(Exit::SUCCESS)
+        session
+            .inspect(Route::new(["containers", &self.container, "inspect"]))
+            .await
     }
 }
 
@@ -153,12 +150,13 @@ pub struct Prune {
 
 impl Prune {
     async fn run(self, session: &Session) -> Outcome {
-        if !self.force {
-            session.confirm_removal("all stopped containers").await?;
-        }
-        let ids: Vec<String> = session.client.post(Route::new(["containers", "prune"])).await?;
-        session.screen.line(&ids.join("\n"))?;
-        Ok(Exit::SUCCESS)
+        session
+            .prune(
+                "all stopped containers",
+                self.force,
+                Route::new(["containers", "prune"]),
+            )
+            .await
     }
 }
 

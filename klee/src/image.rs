@@ -58,12 +58,9 @@ pub struct Inspect {
 
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
-        let object = session
-            .client
-            .get(Route::new(["images", &self.image, "inspect"]))
-            .await?;
-        session.screen.json(object)?;
-        Ok(Exit::SUCCESS)
+        session
+            .inspect(Route::new(["images", &self.image, "inspect"]))
+            .await
     }
 }
 
@@ -111,13 +108,8 @@ pub struct Prune {
 
 impl Prune {
     async fn run(self, session: &Session) -> Outcome {
-        if !self.force {
-            session.confirm_removal("all unused images").await?;
-        }
         let route = Route::new(["images", "prune"]).query("all", self.all);
-        let ids: Vec<String> = session.client.post(route).await?;
-        session.screen.line(&ids.join("\n"))?;
-        Ok(Exit::SUCCESS)
+        session.prune("all unused images", self.force, route).await
     }
 }
 

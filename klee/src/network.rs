@@ -195,12 +195,9 @@ pub struct Inspect {
 
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
-        let object = session
-            .client
-            .get(Route::new(["networks", &self.network, "inspect"]))
-            .await?;
-        session.screen.json(object)?;
-        Ok(Exit::SUCCESS)
+        session
+            .inspect(Route::new(["networks", &self.network, "inspect"]))
+            .await
     }
 }
 
@@ -244,12 +241,13 @@ pub struct Prune {
 
 impl Prune {
     async fn run(self, session: &Session) -> Outcome {
-        if !self.force {
-            session.confirm_removal("all unused networks").await?;
-        }
-        let ids: Vec<String> = session.client.post(Route::new(["networks", "prune"])).await?;
-        session.screen.line(&ids.join("\n"))?;
-        Ok(Exit::SUCCESS)
+        session
+            .prune(
+                "all unused networks",
+                self.force,
+                Route::new(["networks", "prune"]),
+            )
+            .await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::client::Client;
+use crate::client::{Client, Route};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::screen::Screen;
 
@@ -37,11 +37,29 @@ impl Session {
         Ok(exit)
     }
 
+    /// Shows everything about the object at `route`.
+    pub async fn inspect(&self, route: Route) -> Outcome {
+        let object = self.client.get(route).await?;
+        self.screen.json(object)?;
+        Ok(Exit::SUCCESS)
+    }
+
+    /// Removes `what` ("all unused images") by a request to `route`, after asking unless `force`, and shows the ids
+    /// that were removed.
+    pub async fn prune(&self, what: &str, force: bool, route: Route) -> Outcome {
+        if !force {
+            self.confirm_removal(what).await?;
+        }
+        let removed: Vec<String> = self.client.post(route).await?;
+        self.screen.line(&removed.join("\n"))?;
+        Ok(Exit::SUCCESS)
+    }
+
     /// Asks whether to remove `what` ("all unused images").
     ///
     /// # Errors
     /// [`Failure::Aborted`] unless the answer is yes.
-    pub async fn confirm_removal(&self, what: &str) -> Result<(), Failure> {
+    async fn confirm_removal(&self, what: &str) -> Result<(), Failure> {
         self.screen
             .complain(&format!("WARNING! This will remove {what}."));
         loop {

@@ -68,12 +68,9 @@ pub struct Inspect {
 
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
-        let object = session
-            .client
-            .get(Route::new(["volumes", &self.volume, "inspect"]))
-            .await?;
-        session.screen.json(object)?;
-        Ok(Exit::SUCCESS)
+        session
+            .inspect(Route::new(["volumes", &self.volume, "inspect"]))
+            .await
     }
 }
 
@@ -111,12 +108,9 @@ pub struct Prune {
 
 impl Prune {
     async fn run(self, session: &Session) -> Outcome {
-        if !self.force {
-            session.confirm_removal("all unused volumes").await?;
-        }
-        let names: Vec<String> = session.client.post(Route::new(["volumes", "prune"])).await?;
-        session.screen.line(&names.join("\n"))?;
-        Ok(Exit::SUCCESS)
+        session
+            .prune("all unused volumes", self.force, Route::new(["volumes", "prune"]))
+            .await
     }
 }
 
