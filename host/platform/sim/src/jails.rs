@@ -7,8 +7,8 @@ use std::sync::mpsc::Sender;
 use kleene_plan::{Id, JailNetwork, JailSpec, Launch, LaunchMode};
 use kleene_platform::JailInfo;
 
+use crate::message::Message;
 use crate::network::Network;
-use crate::supervisor::Message;
 
 /// All jails.
 #[derive(Debug, Default)]

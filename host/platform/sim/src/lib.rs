@@ -25,6 +25,7 @@ mod fault;
 mod files;
 mod inventory;
 mod jails;
+mod message;
 mod network;
 mod platform;
 mod program;

@@ -14,22 +14,10 @@ use std::time::Instant;
 use kleene_plan::{ExitStatus, Id, Launch};
 use kleene_supervisor::{Connection, Event, Input, ServerEnd};
 
+use crate::message::Message;
 use crate::program::{Program, touch};
 use crate::run_dir::RunDir;
 use crate::shared::{DaemonLife, Shared};
-
-/// What reaches a process.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// From the attached daemon.
-    Input(Input),
-    /// A daemon attaches, in place of the one before.
-    Attached(UnixStream),
-    /// From the host.
-    Signal(u8),
-    /// The host goes down at once.
-    HostGone,
-}
 
 /// A process and its supervisor.
 #[derive(Debug)]
