@@ -13,6 +13,7 @@ mod image;
 mod lenient;
 mod message;
 mod network;
+mod system;
 mod volume;
 mod wire_enum;
 
@@ -27,5 +28,6 @@ pub use message::{MessageType, WebSocketMessage};
 pub use network::{
     AUTO, EndPoint, EndPointConfig, HOST_GATEWAY, Network, NetworkConfig, NetworkInspect, NetworkType,
 };
+pub use system::{Repair, Repaired, Unrepaired};
 pub use volume::{Volume, VolumeConfig, VolumeInspect};
 pub use wire_enum::UnknownValue;

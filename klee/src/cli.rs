@@ -11,6 +11,7 @@ use crate::network::NetworkCommand;
 use crate::screen::Screen;
 use crate::session::Session;
 use crate::shortcuts::{self, Shortcut};
+use crate::system::SystemCommand;
 use crate::volume::VolumeCommand;
 
 /// Command line interface for interacting with Kleened.
@@ -58,6 +59,8 @@ enum Command {
     Image(ImageCommand),
     #[command(subcommand)]
     Network(NetworkCommand),
+    #[command(subcommand)]
+    System(SystemCommand),
     #[command(subcommand)]
     Volume(VolumeCommand),
     #[command(flatten)]
@@ -112,6 +115,7 @@ impl Command {
             Self::Container(command) => command.run(session).await,
             Self::Image(command) => command.run(session).await,
             Self::Network(command) => command.run(session).await,
+            Self::System(command) => command.run(session).await,
             Self::Volume(command) => command.run(session).await,
             Self::Shortcut(shortcut) => Box::pin(Self::from(shortcut).run(session)).await,
         }

@@ -9,8 +9,9 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::session::Session;
 use crate::table::{Cell, Column};
 
+/// How objects are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub enum Format {
     /// A table for people.
     Table,
     /// The objects of the API, for programs.

@@ -17,6 +17,7 @@ mod network;
 mod screen;
 mod session;
 mod shortcuts;
+mod system;
 mod table;
 mod terminal;
 mod usage;

@@ -75,6 +75,7 @@ fn daemon(config: &Config) -> anyhow::Result<()> {
     let app = App {
         engine: open_engine(config)?,
     };
+    app.engine.watch_firewall().context("cannot watch the firewall")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_THREADS)

@@ -32,6 +32,7 @@ pub enum Operation {
     NetworkPrune,
     NetworkConnect,
     NetworkDisconnect,
+    SystemRepair,
     VolumeList,
     VolumeCreate,
     VolumeInspect,
@@ -114,6 +115,7 @@ impl Operation {
                 | Self::ImagePrune
                 | Self::NetworkList
                 | Self::NetworkPrune
+                | Self::SystemRepair
                 | Self::VolumeList
                 | Self::VolumePrune
         )

@@ -15,9 +15,11 @@ mod parse;
 mod planning;
 mod process;
 mod recovery;
+mod repair;
 mod root;
 mod transaction;
 mod volume;
+mod watch;
 mod wire;
 
 use std::fmt;

@@ -9,5 +9,6 @@ mod daemon;
 mod images;
 mod networks_and_volumes;
 mod processes;
+mod system;
 mod terminal;
 mod usage;

@@ -13,6 +13,7 @@ mod networks;
 mod plugins;
 mod ports;
 mod refusals;
+mod reload;
 mod stopping;
 mod survival;
 mod terminal;

@@ -5,6 +5,7 @@ mod containers;
 mod execs;
 mod images;
 mod networks;
+mod system;
 mod volumes;
 
 use axum::Router;
@@ -36,6 +37,7 @@ impl Routes {
             execs::routes(),
             images::routes(),
             networks::routes(),
+            system::routes(),
             volumes::routes(),
         ];
         let empty = || Routes {

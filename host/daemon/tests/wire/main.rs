@@ -8,5 +8,6 @@ mod daemon;
 mod execs;
 mod images;
 mod networks;
+mod system;
 mod transport;
 mod volumes;

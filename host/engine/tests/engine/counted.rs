@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use kleene_plan::{DatasetName, Id, Launch, Op};
-use kleene_platform::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, Result, Usage};
+use kleene_platform::{
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, Result, Usage, Watch,
+};
 use kleene_sim::{Fault, Sim};
 use kleene_supervisor::Connection;
 
@@ -97,6 +99,10 @@ impl Platform for Counted {
 
     fn listeners(&self) -> Result<Vec<Listener>> {
         self.sim.listeners()
+    }
+
+    fn watch(&self) -> Result<Option<Box<dyn Watch>>> {
+        self.sim.watch()
     }
 
     fn jails(&self) -> Result<Vec<JailInfo>> {

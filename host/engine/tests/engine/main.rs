@@ -19,6 +19,7 @@ mod leftovers;
 mod networks;
 mod ports;
 mod record;
+mod repair;
 mod restart;
 mod volumes;
 mod world;

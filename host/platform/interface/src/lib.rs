@@ -5,6 +5,7 @@
 
 mod error;
 mod facts;
+mod watch;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ pub use error::PlatformError;
 pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Usage};
 use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op};
 use kleene_supervisor::Connection;
+pub use watch::Watch;
 
 /// The result of what a platform does.
 pub type Result<T> = std::result::Result<T, PlatformError>;
@@ -95,6 +97,15 @@ pub trait Platform: Debug + Send + Sync {
     /// # Errors
     /// If the host does not tell.
     fn listeners(&self) -> Result<Vec<Listener>>;
+
+    /// Keeps an eye on the firewall from now on, for whoever applies rules again when others took them away.
+    /// `None`: this host cannot be watched.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn watch(&self) -> Result<Option<Box<dyn Watch>>> {
+        Ok(None)
+    }
 
     // Jails
 

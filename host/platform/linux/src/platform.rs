@@ -4,19 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use kleene_plan::{Bridge, DatasetName, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule};
 use kleene_platform::{
-    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage,
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
 use kleene_supervisor::Connection;
 
 use crate::failure::OrFailed;
 use crate::layers::LayerStore;
 use crate::net::{self, Network};
-use crate::nft::{self, Firewall};
+use crate::nft::{self, Firewall, FirewallWatch};
 use crate::render;
 
 /// Where a [`LinuxPlatform`] keeps things.
@@ -38,7 +39,7 @@ pub struct LinuxPlatform {
     config: LinuxConfig,
     layers: LayerStore,
     network: Network,
-    firewall: Firewall,
+    firewall: Arc<Firewall>,
 }
 
 impl LinuxPlatform {
@@ -56,7 +57,7 @@ impl LinuxPlatform {
             config,
             layers,
             network,
-            firewall,
+            firewall: Arc::new(firewall),
         })
     }
 
@@ -222,6 +223,10 @@ impl Platform for LinuxPlatform {
 
     fn listeners(&self) -> Result<Vec<Listener>> {
         net::listeners()
+    }
+
+    fn watch(&self) -> Result<Option<Box<dyn Watch>>> {
+        Ok(Some(Box::new(FirewallWatch::open(Arc::clone(&self.firewall))?)))
     }
 
     fn jails(&self) -> Result<Vec<JailInfo>> {

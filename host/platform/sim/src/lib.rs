@@ -110,7 +110,12 @@ impl Sim {
 
     /// An administrator reloads the firewall: all of Kleene's rules are gone.
     pub fn flush_rules(&self) {
-        self.shared.host().network.flush_rules();
+        self.shared.flush_rules();
+    }
+
+    /// Somebody deletes an interface, whoever's it is; the other half of a pair goes with it.
+    pub fn remove_interface(&self, name: &InterfaceName) {
+        self.shared.host().network.lose(name);
     }
 
     /// Power is lost and comes back: datasets are there, unmounted; jails, Kleene's interfaces and rules are gone. No

@@ -90,6 +90,10 @@ impl Network {
         self.rules.clear();
     }
 
+    pub(crate) fn lose(&mut self, name: &InterfaceName) {
+        self.remove(name);
+    }
+
     pub(crate) fn rules(&self, owner: &Owner) -> &[Rule] {
         self.rules.get(owner).map_or(&[], Vec::as_slice)
     }

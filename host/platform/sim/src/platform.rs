@@ -1,18 +1,19 @@
 //! The simulated host as a platform.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use kleene_plan::{DatasetName, Id, Launch, Op};
 use kleene_platform::{
-    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage,
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
 use kleene_supervisor::Connection;
 
 use crate::Sim;
 use crate::fault::When;
 use crate::program::Program;
-use crate::shared::Host;
+use crate::shared::{Host, Shared};
 use crate::supervisor::{Lines, Supervisor};
 
 /// Processes end without delay when they are killed; this is for a machine under load.
@@ -68,6 +69,13 @@ impl Platform for Sim {
 
     fn listeners(&self) -> Result<Vec<Listener>> {
         Ok(self.shared.look()?.listeners.clone())
+    }
+
+    fn watch(&self) -> Result<Option<Box<dyn Watch>>> {
+        Ok(Some(Box::new(FlushWatch {
+            seen: self.shared.look()?.flushes,
+            shared: Arc::clone(&self.shared),
+        })))
     }
 
     fn jails(&self) -> Result<Vec<JailInfo>> {
@@ -128,5 +136,19 @@ impl Sim {
             Err(reason) => supervisor.refuse(reason),
         }
         Ok(connection)
+    }
+}
+
+/// Waits for [`Sim::flush_rules`].
+#[derive(Debug)]
+struct FlushWatch {
+    shared: Arc<Shared>,
+    seen: u64,
+}
+
+impl Watch for FlushWatch {
+    fn wait(&mut self) -> Result<()> {
+        self.seen = self.shared.wait_for_flush(self.seen);
+        Ok(())
     }
 }

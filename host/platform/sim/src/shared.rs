@@ -27,6 +27,7 @@ pub(crate) struct DaemonLife {
 pub(crate) struct Shared {
     host: Mutex<Host>,
     jail_ended: Condvar,
+    rules_flushed: Condvar,
 }
 
 /// All that is on the host.
@@ -43,6 +44,8 @@ pub(crate) struct Host {
     pub(crate) operations: Vec<Op>,
     /// How many daemons have lived on this host.
     pub(crate) daemons: u64,
+    /// How often others took Kleene's rules away.
+    pub(crate) flushes: u64,
 }
 
 impl Shared {
@@ -60,10 +63,12 @@ impl Shared {
             faults: Faults::default(),
             operations: Vec::new(),
             daemons: 0,
+            flushes: 0,
         };
         Ok(Self {
             host: Mutex::new(host),
             jail_ended: Condvar::new(),
+            rules_flushed: Condvar::new(),
         })
     }
 
@@ -93,6 +98,22 @@ impl Shared {
         if jails.leave(jail, pid, network) {
             self.jail_ended.notify_all();
         }
+    }
+
+    /// Others take Kleene's rules away.
+    pub(crate) fn flush_rules(&self) {
+        let mut host = self.host();
+        host.network.flush_rules();
+        host.flushes += 1;
+        self.rules_flushed.notify_all();
+    }
+
+    /// Waits until rules were flushed more often than `seen`; returns how often.
+    pub(crate) fn wait_for_flush(&self, seen: u64) -> u64 {
+        let waited = self
+            .rules_flushed
+            .wait_while(self.host(), |host| host.flushes == seen);
+        waited.unwrap_or_else(PoisonError::into_inner).flushes
     }
 
     /// Waits until a jail is gone; returns whether it is.

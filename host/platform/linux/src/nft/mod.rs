@@ -13,7 +13,7 @@
 //!
 //! **Changes** are single transactions. Each begins by replacing a token in the table: where somebody flushed the
 //! ruleset or put an old one in place, that fails, and everything is loaded anew. [`Firewall::would_change`] asks the
-//! kernel in the same way, without the change.
+//! kernel in the same way, without the change. Changes of our table by others are noticed when they happen: see `watch`.
 
 mod compile;
 mod field;
@@ -23,8 +23,10 @@ mod journal;
 mod loader;
 #[cfg(test)]
 mod meaning;
+mod monitor;
 mod ruleset;
 mod set;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -37,8 +39,11 @@ use journal::{Entry, Journal};
 use kleene_plan::{Id, InterfaceName, Owner, Rule};
 use kleene_platform::Result;
 use loader::{Loader, Mode};
+use monitor::Generations;
 use ruleset::{Holder, Ruleset, Token, interface_elements};
 use set::Element;
+pub(crate) use watch::FirewallWatch;
+use watch::Own;
 
 use crate::failure::OrFailed;
 
@@ -57,6 +62,10 @@ struct State {
     token: Option<Token>,
     /// Whether this daemon has loaded the whole table: then what it knows is all there is.
     is_certain: bool,
+    /// Whether somebody else has changed the table since it was loaded.
+    is_suspect: bool,
+    generations: Generations,
+    own: Own,
 }
 
 impl Firewall {
@@ -83,6 +92,10 @@ impl Firewall {
             ruleset,
             token,
             is_certain: false,
+            is_suspect: false,
+            generations: Generations::open()
+                .or_failed(|| "open a netlink socket for the firewall".to_owned())?,
+            own: Own::default(),
         };
         Ok(Self {
             journal,
@@ -164,9 +177,9 @@ impl Firewall {
             return Ok(());
         }
         let change = state.ruleset.plan(holder.clone(), after)?;
-        if let (true, Some(token)) = (state.is_certain, state.token) {
+        if let (true, false, Some(token)) = (state.is_certain, state.is_suspect, state.token) {
             let text = state.ruleset.text_of(&change, token);
-            match state.loader.run(&text, Mode::Load) {
+            match state.load(&text) {
                 Ok(()) => {
                     state.ruleset.commit(change);
                     return if state.ruleset.is_empty() {
@@ -191,8 +204,9 @@ impl Firewall {
     fn load_all(&self, state: &mut State, action: &impl Fn() -> String) -> Result<()> {
         let token = state.token.unwrap_or_else(new_token);
         let text = state.ruleset.text(token);
-        state.loader.run(&text, Mode::Load).or_failed(action)?;
+        state.load(&text).or_failed(action)?;
         state.is_certain = true;
+        state.is_suspect = false;
         if state.token.replace(token) != Some(token) {
             self.journal
                 .write_token(token)
@@ -203,9 +217,24 @@ impl Firewall {
 }
 
 impl State {
+    /// Loads a text, and remembers that this change is our own.
+    fn load(&mut self, text: &str) -> std::result::Result<(), String> {
+        let before = self.generations.present();
+        self.loader.run(text, Mode::Load)?;
+        if let (Ok(before), Ok(after)) = (before, self.generations.present()) {
+            self.own.remember(before, after);
+        }
+        Ok(())
+    }
+
     fn is_loaded(&mut self) -> bool {
-        let Some(token) = self.token else { return false };
-        self.loader.run(&token.renew(), Mode::Check).is_ok()
+        let Some(token) = self.token.filter(|_| !self.is_suspect) else {
+            return false;
+        };
+        // Nothing has happened since our last change: no need to ask further.
+        let is_latest = |present| self.own.latest() == Some(present);
+        self.generations.present().is_ok_and(is_latest)
+            || self.loader.run(&token.renew(), Mode::Check).is_ok()
     }
 }
 

@@ -1,0 +1,32 @@
+//! The daemon and its host as a whole. 0.1.1 knows nothing of this.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer of `POST /system/repair`: how the host differed from what it should be. Both lists empty: not at all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// What is not as it should be, still.
+    pub failed: Vec<Unrepaired>,
+    /// What is as it should be again.
+    pub restored: Vec<Repaired>,
+}
+
+/// Something that was lost or left behind, and is put right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repaired {
+    /// Kind and id or name of the object it belongs to.
+    pub object: String,
+    /// The operation that put it right, in words; rules are a line each.
+    pub what: String,
+}
+
+/// Something that was lost or left behind, and could not be put right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unrepaired {
+    /// Kind and id or name of the object it belongs to.
+    pub object: String,
+    /// Why, and what to do.
+    pub reason: String,
+    /// The operation that would put it right, in words; rules are a line each.
+    pub what: String,
+}

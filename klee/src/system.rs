@@ -1,0 +1,82 @@
+//! `klee system`: the daemon's host as a whole.
+
+use clap::{Args, Subcommand};
+use kleene_api::Repair;
+use serde_json::Value;
+
+use crate::client::Route;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::listing::Format;
+use crate::screen;
+use crate::session::Session;
+use crate::table::{Cell, Column};
+
+/// Look after the host.
+#[derive(Debug, Subcommand)]
+pub enum SystemCommand {
+    Repair(RepairCommand),
+}
+
+impl SystemCommand {
+    /// Does what the user asked for.
+    pub async fn run(self, session: &Session) -> Outcome {
+        match self {
+            Self::Repair(command) => command.run(session).await,
+        }
+    }
+}
+
+/// Restore interfaces, rules and mounts that others removed, and take back what was left behind
+#[derive(Debug, Args)]
+pub struct RepairCommand {
+    /// How to print what was done
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("OBJECT"),
+    Column::new("RESULT"),
+    Column::new("WHAT"),
+    Column::new("REASON").giving_way(),
+];
+
+impl RepairCommand {
+    async fn run(self, session: &Session) -> Outcome {
+        let answer: Value = session.client.post(Route::new(["system", "repair"])).await?;
+        let repair: Repair = serde_json::from_value(answer.clone()).map_err(|_| Failure::UnexpectedAnswer)?;
+        let exit = if repair.failed.is_empty() {
+            Exit::SUCCESS
+        } else {
+            Exit::FAILURE
+        };
+        match self.format {
+            Format::Json => session.screen.json(answer)?,
+            Format::Table if repair == Repair::default() => session.screen.line("nothing to repair")?,
+            Format::Table => session.screen.table(COLUMNS, &rows(repair))?,
+        }
+        Ok(exit)
+    }
+}
+
+fn rows(repair: Repair) -> Vec<Vec<Cell>> {
+    let row = |object: String, result: &str, what: &str, reason: String| {
+        // The rules of an owner are lines of their own, below its name.
+        let what = what.lines().next().unwrap_or_default();
+        vec![
+            Cell::new(object, screen::NAME),
+            Cell::plain(result),
+            Cell::plain(what),
+            Cell::plain(reason),
+        ]
+    };
+    let restored = repair
+        .restored
+        .into_iter()
+        .map(|entry| row(entry.object, "restored", &entry.what, String::new()));
+    let failed = repair
+        .failed
+        .into_iter()
+        .map(|entry| row(entry.object, "failed", &entry.what, entry.reason));
+    restored.chain(failed).collect()
+}
