@@ -134,7 +134,9 @@ impl Host {
 
     // The daemon
 
-    fn socket(&self) -> PathBuf {
+    /// The socket at which it listens.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
         self.sandbox.directory().join("kleened.sock")
     }
 

@@ -10,12 +10,15 @@ mod host;
 mod outcome;
 mod programs;
 mod sandbox;
+mod table;
 mod traces;
+pub mod wire;
 mod words;
 
 pub use host::{Host, write};
 pub use outcome::Outcome;
 pub use programs::{BIN_VARIABLE, PLUGINS_VARIABLE, Programs};
 pub use sandbox::{HOST, OUTSIDE, Sandbox};
+pub use table::Table;
 pub use traces::Traces;
 pub use words::words;
