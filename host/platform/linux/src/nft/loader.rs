@@ -62,10 +62,12 @@ fn run_command(text: &str, mode: Mode) -> Result<(), String> {
         input.write_all(text.as_bytes()).map_err(missing)?;
     }
     let output = child.wait_with_output().map_err(missing)?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    tracing::debug!(command = ?command, status = %output.status, output = %said, "an external command ended");
     if output.status.success() {
         Ok(())
     } else {
-        Err(first_lines(&String::from_utf8_lossy(&output.stderr)))
+        Err(first_lines(&said))
     }
 }
 
