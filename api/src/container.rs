@@ -58,6 +58,7 @@ wire_enum! {
 
 /// A container as `inspect` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Container {
     /// The command, as an argument vector.
     pub cmd: Vec<String>,
@@ -94,6 +95,7 @@ pub struct Container {
 
 /// A container as `ls` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContainerSummary {
     /// The container itself; its fields stand beside the ones below.
     #[serde(flatten)]
@@ -111,6 +113,7 @@ pub struct ContainerSummary {
 
 /// A container with everything that is attached to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ContainerInspect {
     /// The container.
     pub container: Container,
@@ -122,6 +125,7 @@ pub struct ContainerInspect {
 
 /// A port, or range of ports, of a container that is reachable from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublishedPort {
     /// Port or range `a:b` inside the container.
     pub container_port: String,
@@ -139,6 +143,7 @@ pub struct PublishedPort {
 
 /// Something mounted into a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MountPoint {
     /// The container.
     pub container_id: String,
@@ -157,6 +162,7 @@ pub struct MountPoint {
 ///
 /// An absent field and null both mean the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ContainerConfig {
     /// The command; empty for the image's.
@@ -195,6 +201,7 @@ pub struct ContainerConfig {
 ///
 /// `None` is sent as null, which 0.1.1 understands as "unchanged", while it takes an absent key for the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ContainerUpdate {
     /// New command.
@@ -216,6 +223,7 @@ pub struct ContainerUpdate {
 
 /// Something to mount into a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MountPointConfig {
     /// Path inside the container.
     pub destination: String,
@@ -231,6 +239,7 @@ pub struct MountPointConfig {
 
 /// A port, or range of ports, to publish.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PublishedPortConfig {
     /// Port or range inside the container.
     pub container_port: String,

@@ -6,6 +6,7 @@ use crate::lenient;
 
 /// The body of `POST /exec/create`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExecConfig {
     /// The command; empty for the container's.
     #[serde(default)]
@@ -32,6 +33,7 @@ pub struct ExecConfig {
 
 /// The first frame of `/exec/start`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExecStartConfig {
     /// Whether output comes back and input goes in.
     #[serde(deserialize_with = "lenient::bool")]
@@ -53,6 +55,7 @@ fn is_false(value: &bool) -> bool {
 
 /// A text frame from a client that asked for [`control`](ExecStartConfig::control).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ExecControl {
     /// The client's terminal has a new size: `{"resize":{"rows":24,"cols":80}}`.
@@ -63,6 +66,7 @@ pub enum ExecControl {
 
 /// Size of a terminal in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct TerminalSize {
     /// Lines.
     pub rows: u16,
@@ -73,6 +77,16 @@ pub struct TerminalSize {
 /// The value of a key which has only one meaning: `true`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Yes;
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Yes {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        bool::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Yes {}
 
 impl Serialize for Yes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

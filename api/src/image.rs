@@ -11,6 +11,7 @@ use crate::wire_enum::wire_enum;
 
 /// An image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Image {
     /// Command of containers that do not bring their own.
     pub cmd: Vec<String>,
@@ -35,6 +36,7 @@ pub struct Image {
 /// A line of a Dockerfile and the snapshot taken after it (`@` and 12 hexadecimal digits, or empty when none
 /// was taken). A list of two strings on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Instruction(
     /// The line.
     pub String,
@@ -44,6 +46,7 @@ pub struct Instruction(
 
 /// The first frame of `/images/build`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImageBuildConfig {
     /// Values for the Dockerfile's ARG instructions.
     #[serde(default)]
@@ -91,6 +94,7 @@ wire_enum! {
 
 /// The first frame of `/images/create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ImageCreateConfig {
     /// Whether to derive the tag from the release (`fetch-auto`).
     #[serde(default, deserialize_with = "lenient::bool")]

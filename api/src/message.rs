@@ -21,6 +21,7 @@ wire_enum! {
 /// All three keys are always present, in exactly this order. As a close reason the whole JSON text must fit
 /// into 123 bytes (RFC 6455, section 5.5); whoever sends it sees to that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebSocketMessage {
     /// An id or a snapshot that belongs to the message; often empty.
     pub data: String,

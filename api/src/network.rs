@@ -25,6 +25,7 @@ wire_enum! {
 
 /// A network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Network {
     /// IPv4 gateway: empty, an address, or [`AUTO`].
     pub gateway: String,
@@ -53,6 +54,7 @@ pub struct Network {
 
 /// A network with everything that is connected to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkInspect {
     /// The network.
     pub network: Network,
@@ -62,6 +64,7 @@ pub struct NetworkInspect {
 
 /// One container's connection to one network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndPoint {
     /// The container.
     pub container_id: String,
@@ -80,6 +83,7 @@ pub struct EndPoint {
 
 /// The body of `POST /networks/create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NetworkConfig {
     /// IPv4 gateway: empty for none, an address, or [`AUTO`].
     #[serde(default)]
@@ -137,6 +141,7 @@ impl NetworkConfig {
 
 /// The body of `POST /networks/connect`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EndPointConfig {
     /// Id, beginning of an id, or name of the container.
     pub container: String,

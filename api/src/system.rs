@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of `POST /system/repair`: how the host differed from what it should be. Both lists empty: not at all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Repair {
     /// What is not as it should be, still.
     pub failed: Vec<Unrepaired>,
@@ -13,6 +14,7 @@ pub struct Repair {
 
 /// Something that was lost or left behind, and is put right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Repaired {
     /// Kind and id or name of the object it belongs to.
     pub object: String,
@@ -22,6 +24,7 @@ pub struct Repaired {
 
 /// Something that was lost or left behind, and could not be put right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Unrepaired {
     /// Kind and id or name of the object it belongs to.
     pub object: String,

@@ -6,6 +6,7 @@ use crate::container::MountPoint;
 
 /// A volume.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Volume {
     /// When it was created: UTC with microseconds, `2024-02-29T14:54:05.317207Z`.
     pub created: String,
@@ -19,6 +20,7 @@ pub struct Volume {
 
 /// A volume with the places where it is mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VolumeInspect {
     /// Where containers mount it.
     pub mountpoints: Vec<MountPoint>,
@@ -28,6 +30,7 @@ pub struct VolumeInspect {
 
 /// The body of `POST /volumes/create`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VolumeConfig {
     /// Its name.
     pub name: String,

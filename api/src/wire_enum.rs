@@ -20,13 +20,16 @@ impl fmt::Display for UnknownValue {
 impl std::error::Error for UnknownValue {}
 
 /// Declares an enum whose variants are fixed words on the wire.
+///
+/// The words are taken as token trees because other macros do not find the text in a captured literal.
 macro_rules! wire_enum {
     (
         $(#[$outer:meta])*
-        $name:ident { $( $(#[$inner:meta])* $variant:ident = $word:literal, )+ }
+        $name:ident { $( $(#[$inner:meta])* $variant:ident = $word:tt, )+ }
     ) => {
         $(#[$outer])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum $name {
             $( $(#[$inner])* #[serde(rename = $word)] $variant, )+
         }

@@ -4,6 +4,7 @@
 mod bench;
 #[cfg(target_os = "linux")]
 mod demo;
+mod openapi;
 mod plugins;
 mod setup;
 mod style;
@@ -30,6 +31,8 @@ enum Task {
         #[arg(long)]
         fixtures: bool,
     },
+    /// Write the description of the interface to api/openapi.json, after it has changed.
+    Openapi,
     /// Build everything, and show on a throw-away host what it does.
     Demo,
     /// Check the style of the code and run all tests.
@@ -64,6 +67,7 @@ fn run(task: Task) -> Result<ExitCode> {
                 println!("plugins for tests are in {}", directory.display());
             }
         }
+        Task::Openapi => println!("{} is current", openapi::write(workspace.root())?.display()),
         Task::Test => return test::run(&workspace),
         #[cfg(target_os = "linux")]
         Task::Demo => demo::run(&workspace)?,

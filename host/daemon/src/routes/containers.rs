@@ -1,29 +1,25 @@
 //! `/containers`: contract §4.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use kleene_api::{ContainerConfig, ContainerUpdate};
 
-use super::Routes;
+use super::Group;
 use crate::answer::{Failure, created, identities, identity};
 use crate::app::App;
 use crate::operation::Operation;
 use crate::validation::{Body, ListContainers, Query};
 
-pub(super) fn routes() -> Routes<App> {
-    Routes {
-        get: Router::new()
-            .route("/containers/list", get(list))
-            .route("/containers/{id}/inspect", get(inspect)),
-        post: Router::new()
-            .route("/containers/create", post(create))
-            .route("/containers/prune", post(prune))
-            .route("/containers/{id}/stop", post(stop))
-            .route("/containers/{id}/update", post(update)),
-        delete: Router::new().route("/containers/{id}", delete(remove)),
-    }
+pub(super) fn group() -> Group {
+    Group::new()
+        .get("/containers/list", list)
+        .get("/containers/{id}/inspect", inspect)
+        .post("/containers/create", create)
+        .post("/containers/prune", prune)
+        .post("/containers/{id}/stop", stop)
+        .post("/containers/{id}/update", update)
+        .delete("/containers/{id}", remove)
 }
 
 async fn list(State(app): State<App>, Query(query): Query<ListContainers>) -> Result<Response, Failure> {

@@ -1,26 +1,21 @@
 //! `/exec`: contract §5; the conversation of `/exec/start` is in [`websocket`](crate::websocket).
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use kleene_api::ExecConfig;
 
-use super::Routes;
+use super::Group;
 use crate::answer::{Failure, created, identity};
 use crate::app::App;
 use crate::operation::Operation;
 use crate::validation::{Body, ExecStop, Query};
 use crate::websocket::{Upgrade, exec_start};
 
-pub(super) fn routes() -> Routes<App> {
-    Routes {
-        get: Router::new().route("/exec/start", get(start)),
-        post: Router::new()
-            .route("/exec/create", post(create))
-            .route("/exec/{id}/stop", post(stop)),
-        delete: Router::new(),
-    }
+pub(super) fn group() -> Group {
+    Group::new()
+        .get("/exec/start", start)
+        .post("/exec/create", create)
+        .post("/exec/{exec_id}/stop", stop)
 }
 
 async fn start(State(app): State<App>, upgrade: Upgrade) -> Response {

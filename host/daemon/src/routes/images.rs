@@ -1,29 +1,25 @@
 //! `/images`: contract §6; the conversations that build and create images are in [`websocket`](crate::websocket).
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 
-use super::Routes;
+use super::Group;
 use crate::answer::{Failure, identities, identity};
 use crate::app::App;
 use crate::operation::Operation;
 use crate::validation::{PruneImages, Query, TagImage};
 use crate::websocket::{Upgrade, image_build, image_create};
 
-pub(super) fn routes() -> Routes<App> {
-    Routes {
-        get: Router::new()
-            .route("/images/list", get(list))
-            .route("/images/{id}/inspect", get(inspect))
-            .route("/images/build", get(build))
-            .route("/images/create", get(create)),
-        post: Router::new()
-            .route("/images/prune", post(prune))
-            .route("/images/{id}/tag", post(tag)),
-        delete: Router::new().route("/images/{id}", delete(remove)),
-    }
+pub(super) fn group() -> Group {
+    Group::new()
+        .get("/images/list", list)
+        .get("/images/{id}/inspect", inspect)
+        .get("/images/build", build)
+        .get("/images/create", create)
+        .post("/images/prune", prune)
+        .post("/images/{id}/tag", tag)
+        .delete("/images/{id}", remove)
 }
 
 async fn build(State(app): State<App>, upgrade: Upgrade) -> Response {

@@ -2,6 +2,7 @@
 //! nothing else.
 
 mod containers;
+mod document;
 mod execs;
 mod images;
 mod networks;
@@ -10,11 +11,16 @@ mod volumes;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::http::Method;
+use axum::routing;
 
 use crate::answer::NotFound;
 use crate::app::App;
 use crate::validation::LARGEST_BODY;
+
+/// Method and path of an endpoint; variable parts of the path stand in braces.
+pub type Endpoint = (Method, &'static str);
 
 /// Endpoints, apart by method.
 ///
@@ -22,30 +28,17 @@ use crate::validation::LARGEST_BODY;
 /// called `list` is removed by `DELETE /containers/list`. It also makes every wrong method an unknown route, HEAD
 /// included, as the contract has it.
 #[derive(Clone)]
-pub struct Routes<S = ()> {
-    get: Router<S>,
-    post: Router<S>,
-    delete: Router<S>,
+pub struct Routes {
+    get: Router,
+    post: Router,
+    delete: Router,
 }
 
 impl Routes {
     /// All endpoints.
     #[must_use]
     pub fn new(app: &App) -> Self {
-        let groups = [
-            containers::routes(),
-            execs::routes(),
-            images::routes(),
-            networks::routes(),
-            system::routes(),
-            volumes::routes(),
-        ];
-        let empty = || Routes {
-            get: Router::new(),
-            post: Router::new(),
-            delete: Router::new(),
-        };
-        let all = groups.into_iter().fold(empty(), Routes::merge);
+        let all = all();
         let finish = |router: Router<App>| {
             router
                 .fallback(async || NotFound)
@@ -71,12 +64,68 @@ impl Routes {
     }
 }
 
-impl Routes<App> {
-    fn merge(self, other: Self) -> Self {
+/// Every endpoint that is served.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    all().endpoints
+}
+
+fn all() -> Group {
+    let groups = [
+        containers::group(),
+        document::group(),
+        execs::group(),
+        images::group(),
+        networks::group(),
+        system::group(),
+        volumes::group(),
+    ];
+    groups.into_iter().fold(Group::new(), Group::merge)
+}
+
+/// Endpoints that belong together, and what serves them.
+struct Group {
+    get: Router<App>,
+    post: Router<App>,
+    delete: Router<App>,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Group {
+    fn new() -> Self {
+        Self {
+            get: Router::new(),
+            post: Router::new(),
+            delete: Router::new(),
+            endpoints: Vec::new(),
+        }
+    }
+
+    fn get<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, handler: H) -> Self {
+        self.get = self.get.route(path, routing::get(handler));
+        self.endpoints.push((Method::GET, path));
+        self
+    }
+
+    fn post<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, handler: H) -> Self {
+        self.post = self.post.route(path, routing::post(handler));
+        self.endpoints.push((Method::POST, path));
+        self
+    }
+
+    fn delete<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, handler: H) -> Self {
+        self.delete = self.delete.route(path, routing::delete(handler));
+        self.endpoints.push((Method::DELETE, path));
+        self
+    }
+
+    fn merge(mut self, other: Self) -> Self {
+        self.endpoints.extend(other.endpoints);
         Self {
             get: self.get.merge(other.get),
             post: self.post.merge(other.post),
             delete: self.delete.merge(other.delete),
+            endpoints: self.endpoints,
         }
     }
 }

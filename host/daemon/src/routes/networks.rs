@@ -1,30 +1,26 @@
 //! `/networks`: contract §7.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use kleene_api::{EndPointConfig, NetworkConfig};
 
-use super::Routes;
+use super::Group;
 use crate::answer::{Failure, created, identities, identity};
 use crate::app::App;
 use crate::operation::Operation;
 use crate::validation::Body;
 
-pub(super) fn routes() -> Routes<App> {
-    Routes {
-        get: Router::new()
-            .route("/networks/list", get(list))
-            .route("/networks/{id}/inspect", get(inspect)),
-        post: Router::new()
-            .route("/networks/create", post(create))
-            .route("/networks/prune", post(prune))
-            .route("/networks/connect", post(connect))
-            .route("/networks/{network}/disconnect/{container}", post(disconnect)),
-        delete: Router::new().route("/networks/{id}", delete(remove)),
-    }
+pub(super) fn group() -> Group {
+    Group::new()
+        .get("/networks/list", list)
+        .get("/networks/{id}/inspect", inspect)
+        .post("/networks/create", create)
+        .post("/networks/prune", prune)
+        .post("/networks/connect", connect)
+        .post("/networks/{network_id}/disconnect/{container_id}", disconnect)
+        .delete("/networks/{id}", remove)
 }
 
 async fn list(State(app): State<App>) -> Result<Response, Failure> {

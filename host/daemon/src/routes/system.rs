@@ -2,20 +2,15 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use axum::{Json, Router};
+use axum::Json;
 
-use super::Routes;
+use super::Group;
 use crate::answer::Failure;
 use crate::app::App;
 use crate::operation::Operation;
 
-pub(super) fn routes() -> Routes<App> {
-    Routes {
-        get: Router::new(),
-        post: Router::new().route("/system/repair", post(repair)),
-        delete: Router::new(),
-    }
+pub(super) fn group() -> Group {
+    Group::new().post("/system/repair", repair)
 }
 
 async fn repair(State(app): State<App>) -> Result<Response, Failure> {

@@ -1,27 +1,23 @@
 //! `/volumes`: contract §7. A volume's name is its id.
 
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use axum::{Json, Router};
 use kleene_api::VolumeConfig;
 
-use super::Routes;
+use super::Group;
 use crate::answer::{Failure, created, identity};
 use crate::app::App;
 use crate::operation::Operation;
 use crate::validation::Body;
 
-pub(super) fn routes() -> Routes<App> {
-    Routes {
-        get: Router::new()
-            .route("/volumes/list", get(list))
-            .route("/volumes/{name}/inspect", get(inspect)),
-        post: Router::new()
-            .route("/volumes/create", post(create))
-            .route("/volumes/prune", post(prune)),
-        delete: Router::new().route("/volumes/{name}", delete(remove)),
-    }
+pub(super) fn group() -> Group {
+    Group::new()
+        .get("/volumes/list", list)
+        .get("/volumes/{name}/inspect", inspect)
+        .post("/volumes/create", create)
+        .post("/volumes/prune", prune)
+        .delete("/volumes/{name}", remove)
 }
 
 async fn list(State(app): State<App>) -> Result<Response, Failure> {

@@ -68,6 +68,33 @@ impl Field {
         self
     }
 
+    /// Its key.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it must be given.
+    #[must_use]
+    pub const fn is_required(&self) -> bool {
+        self.required
+    }
+
+    /// Whether it may be null.
+    #[must_use]
+    pub const fn is_nullable(&self) -> bool {
+        self.nullable
+    }
+
+    /// The most characters that it may have.
+    #[must_use]
+    pub const fn longest(&self) -> Option<usize> {
+        match self.kind {
+            Kind::Short(most) => Some(most),
+            _ => None,
+        }
+    }
+
     const fn nullable(mut self) -> Self {
         self.nullable = true;
         self

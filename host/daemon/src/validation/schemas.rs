@@ -7,6 +7,7 @@ use kleene_api::{
     RestartPolicy, VolumeConfig,
 };
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{Described, Field, Kind};
 
@@ -129,7 +130,7 @@ impl Described for VolumeConfig {
 }
 
 /// Parameters of `GET /containers/list`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct ListContainers {
     /// Whether to show those that do not run.
     #[serde(default)]
@@ -141,7 +142,7 @@ impl Described for ListContainers {
 }
 
 /// Parameters of `POST /exec/{id}/stop`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct ExecStop {
     /// Whether to kill instead of asking.
     pub force_stop: bool,
@@ -157,7 +158,7 @@ impl Described for ExecStop {
 }
 
 /// Parameters of `POST /images/{id}/tag`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct TagImage {
     /// `name[:tag]`; empty to take name and tag away.
     pub nametag: String,
@@ -168,7 +169,7 @@ impl Described for TagImage {
 }
 
 /// Parameters of `POST /images/prune`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct PruneImages {
     /// Whether to remove images that have a name, too.
     pub all: bool,
