@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::address::ListenAddress;
-use crate::config::{Config, ConfigError, Overrides};
+use crate::config::{Config, ConfigError, Loaded, Overrides};
+use crate::tls::TlsSettings;
 
 /// Runs containers for klee and other clients.
 #[derive(Debug, Parser)]
@@ -28,14 +29,25 @@ pub enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Read the configuration and say what it amounts to
+    /// Read the configuration and the certificates that it names, and say what it amounts to
     CheckConfig,
+    /// Print the description of the interface in OpenAPI form
+    Openapi,
+    /// Make an authority, a certificate for the daemon and one for a client, in files that are not there yet
+    TlsInit {
+        /// Where to write them
+        directory: PathBuf,
+        /// Names and IP addresses of this host besides its hostname, localhost, 127.0.0.1 and ::1
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 /// Options that all commands share.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Configuration file [default: /etc/kleene/kleened.toml if it exists]
+    /// Configuration file, TOML or the YAML of Kleene 0.1.1 [default: /etc/kleene/kleened.toml or
+    /// /etc/kleened/config.yaml if it exists]
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
     /// Directory of everything that lasts (kleene_root)
@@ -44,9 +56,21 @@ pub struct Options {
     /// Directory of everything that ends with a reboot (run_dir)
     #[arg(long, global = true, value_name = "DIR")]
     run_dir: Option<PathBuf>,
-    /// Where to listen, instead of what the configuration says: http://<IP>[:<port>] or http:///<path>
+    /// Where to listen, instead of what the configuration says: http[s]://<IP>[:<port>] or http[s]:///<path>
     #[arg(long, global = true, value_name = "ADDRESS")]
     host: Vec<ListenAddress>,
+    /// Certificate for --host https://…; may contain the key
+    #[arg(long, global = true, value_name = "PEM", requires = "host")]
+    tlscert: Option<PathBuf>,
+    /// Private key for --host https://…
+    #[arg(long, global = true, value_name = "PEM", requires = "tlscert")]
+    tlskey: Option<PathBuf>,
+    /// Authorities whose clients are let in at --host https://…
+    #[arg(long, global = true, value_name = "PEM", requires = "tlscert")]
+    tlscacert: Option<PathBuf>,
+    /// Let only clients with a certificate in at --host https://…
+    #[arg(long, global = true, requires = "tlscacert")]
+    tlsverify: bool,
     /// Directory of plugins
     #[arg(long, global = true, value_name = "DIR")]
     plugins: Option<PathBuf>,
@@ -57,11 +81,20 @@ impl Options {
     ///
     /// # Errors
     /// As [`Config::load`].
-    pub fn load(self) -> Result<Config, ConfigError> {
+    pub fn load(self) -> Result<Loaded, ConfigError> {
+        let (tlskey, tlscacert, tlsverify) = (self.tlskey, self.tlscacert, self.tlsverify);
+        let tls = self.tlscert.map(|tlscert| TlsSettings {
+            tlscert,
+            tlskey,
+            tlscacert,
+            tlsverify,
+            tlsdh: None,
+        });
         let overrides = Overrides {
             state_dir: self.state_dir,
             run_dir: self.run_dir,
             listen: self.host,
+            tls,
             plugins: self.plugins,
         };
         Config::load(self.config.as_deref(), overrides)
@@ -70,6 +103,8 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -96,7 +131,26 @@ mod tests {
     #[test]
     fn a_bad_address_is_explained() {
         let error = Arguments::try_parse_from(["kleened", "--host", "tcp://127.0.0.1"]).unwrap_err();
-        assert!(error.to_string().contains("its scheme is not http"), "{error}");
+        assert!(
+            error.to_string().contains("its scheme is neither http nor https"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn certificates_belong_to_an_address() {
+        let alone = ["kleened", "--tlscert", "/c.pem"];
+        assert!(Arguments::try_parse_from(alone).is_err());
+        let complete = ["kleened", "--host", "https://127.0.0.1", "--tlscert", "/c.pem"];
+        let loaded = Arguments::try_parse_from(complete)
+            .unwrap()
+            .options
+            .load()
+            .unwrap();
+        assert_eq!(
+            loaded.config.listen[0].tls().unwrap().tlscert,
+            Path::new("/c.pem")
+        );
     }
 
     #[test]

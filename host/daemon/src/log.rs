@@ -1,9 +1,6 @@
 //! The daemon's own log. What containers print has logs of its own.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
 use std::sync::Mutex;
 
 use tracing::Level;
@@ -15,6 +12,7 @@ use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Config, LogLevel};
+use crate::log_file::LogFile;
 
 /// Starts logging, to the configured file or to standard error.
 ///
@@ -24,7 +22,7 @@ pub fn start(config: &Config) -> io::Result<()> {
     let output = match &config.log_file {
         Some(path) => fmt::layer()
             .with_ansi(false)
-            .with_writer(Mutex::new(append_to(path)?))
+            .with_writer(Mutex::new(LogFile::open(path)?))
             .boxed(),
         None => fmt::layer()
             .with_ansi(io::stderr().is_terminal())
@@ -39,14 +37,6 @@ pub fn start(config: &Config) -> io::Result<()> {
         .with(output.with_filter(filter))
         .try_init()
         .map_err(io::Error::other)
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
 }
 
 fn level(level: LogLevel) -> Level {

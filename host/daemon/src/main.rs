@@ -3,7 +3,7 @@
 //! The same program is the supervisor of each process (`kleened supervise <directory>`), which is decided before
 //! anything else: its start-up is part of the start-up of every container.
 
-use std::io::stdout;
+use std::io::{Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,9 +12,10 @@ use anyhow::Context;
 use clap::Parser;
 use kleene_daemon::app::App;
 use kleene_daemon::arguments::{Arguments, Command};
-use kleene_daemon::config::Config;
+use kleene_daemon::config::{Config, Loaded};
 use kleene_daemon::instance::Instance;
-use kleene_daemon::{init, listen, log, serve};
+use kleene_daemon::tls_init::{self, Identities};
+use kleene_daemon::{init, listen, log, openapi, serve};
 use kleene_engine::{Engine, EngineConfig};
 use kleene_linux::{LinuxConfig, LinuxPlatform};
 use kleene_linux_jail::LinuxLauncher;
@@ -50,26 +51,50 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let config = arguments.options.load()?;
     match arguments.command {
-        None => daemon(&config).map(|()| ExitCode::SUCCESS),
-        Some(Command::CheckConfig) => {
-            print!("{}", config.to_toml()?);
-            Ok(ExitCode::SUCCESS)
-        }
+        None => daemon(&arguments.options.load()?)?,
+        Some(Command::CheckConfig) => check_config(&arguments.options.load()?)?,
         Some(Command::Init { dry_run }) => {
-            let is_complete = init::run(&config, dry_run, &mut stdout())?;
-            Ok(if is_complete {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            })
+            let loaded = arguments.options.load()?;
+            if !init::run(&loaded.config, dry_run, &mut stdout())? {
+                return Ok(ExitCode::FAILURE);
+            }
         }
+        Some(Command::Openapi) => stdout().write_all(openapi::document().as_bytes())?,
+        Some(Command::TlsInit { directory, names }) => tls_init(&directory, names)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn daemon(config: &Config) -> anyhow::Result<()> {
+/// What a file would have to say for the same effect goes to standard output; the rest is for people.
+fn check_config(loaded: &Loaded) -> anyhow::Result<()> {
+    listen::load_all(&loaded.config.listen)?;
+    for notice in &loaded.notices {
+        eprintln!("note: {notice}");
+    }
+    print!("{}", loaded.config.to_toml()?);
+    Ok(())
+}
+
+fn tls_init(directory: &Path, names: Vec<String>) -> anyhow::Result<()> {
+    // The configuration wants whole paths, so the advice shows such ones.
+    let directory = std::path::absolute(directory)?;
+    for path in tls_init::write(&directory, &Identities::of_this_host(names))? {
+        println!("{}", path.display());
+    }
+    print!("{}", tls_init::advice(&directory));
+    Ok(())
+}
+
+fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
+    let config = &loaded.config;
     log::start(config).context("cannot write the log")?;
+    if let Some(path) = &loaded.source {
+        tracing::info!(path = %path.display(), "configured by");
+    }
+    for notice in &loaded.notices {
+        tracing::warn!("{notice}");
+    }
     let _instance = Instance::claim(&config.kleene_root, &config.run_dir)?;
     let sockets = listen::open(&config.listen)?;
     let app = App {
@@ -82,8 +107,9 @@ fn daemon(config: &Config) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    for address in &config.listen {
-        tracing::info!(%address, "listening");
+    for listener in &config.listen {
+        let verifies_clients = listener.tls().is_some_and(|tls| tls.tlsverify);
+        tracing::info!(address = %listener.address(), verifies_clients, "listening");
     }
     runtime.block_on(async {
         app.block(Engine::start_containers_at_startup);

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 use tracing::Instrument;
 
@@ -34,6 +35,9 @@ async fn respond(routes: Routes, mut request: Request) -> Response {
     let Some(router) = routes.of(request.method()).cloned() else {
         return NotFound.into_response();
     };
+    if percent_decode_str(request.uri().path()).decode_utf8().is_err() {
+        return Failure::new(StatusCode::NOT_FOUND, "not found: the path is not UTF-8").into_response();
+    }
     if let Some(plain) = without_empty_segments(request.uri()) {
         *request.uri_mut() = plain;
     }

@@ -4,7 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -12,7 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::listen::Socket;
+use crate::handshake::TlsListener;
+use crate::listen::{Socket, SocketKind};
 use crate::router::router;
 
 /// How long requests that are being worked on may take until the daemon ends regardless.
@@ -45,41 +48,49 @@ pub async fn serve(app: &App, sockets: Vec<Socket>) -> io::Result<()> {
     Ok(())
 }
 
+/// # Errors
+/// If the runtime cannot use the socket. Later errors of single connections end those connections only.
 fn serve_one(
     socket: Socket,
     router: Router,
     mut stopped: watch::Receiver<bool>,
-) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+) -> io::Result<BoxFuture<'static, ()>> {
     // The sender lives until all servers have ended; were it gone, that would mean the same.
     let stopped = async move { stopped.wait_for(|&stopped| stopped).await.map_or((), |_| ()) };
-    enum Listener {
-        Tcp(TcpListener),
-        Unix(UnixListener, crate::listen::SocketFile),
-    }
-    let listener = match socket {
-        Socket::Tcp(listener) => Listener::Tcp(TcpListener::from_std(listener)?),
-        Socket::Unix(listener, file) => Listener::Unix(UnixListener::from_std(listener)?, file),
-    };
-    Ok(async move {
-        let served = match listener {
-            Listener::Tcp(listener) => {
-                let prompt = listener.tap_io(|stream| {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "a connection keeps small frames back");
-                    }
-                });
-                axum::serve(prompt, router).with_graceful_shutdown(stopped).await
+    Ok(match socket.kind {
+        SocketKind::Tcp(listener) => {
+            let prompt = TcpListener::from_std(listener)?.tap_io(|stream| {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection keeps small frames back");
+                }
+            });
+            match socket.tls {
+                Some(config) => run(TlsListener::new(prompt, config), router, stopped).boxed(),
+                None => run(prompt, router, stopped).boxed(),
             }
-            Listener::Unix(listener, _file) => {
-                axum::serve(listener, router)
-                    .with_graceful_shutdown(stopped)
-                    .await
-            }
-        };
-        if let Err(error) = served {
-            tracing::error!(%error, "a server broke");
+        }
+        SocketKind::Unix(listener, file) => {
+            let listener = UnixListener::from_std(listener)?;
+            let served = match socket.tls {
+                Some(config) => run(TlsListener::new(listener, config), router, stopped).boxed(),
+                None => run(listener, router, stopped).boxed(),
+            };
+            served.map(|()| drop(file)).boxed()
         }
     })
+}
+
+async fn run<L>(listener: L, router: Router, stopped: impl Future<Output = ()> + Send + 'static)
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(stopped)
+        .await;
+    if let Err(error) = served {
+        tracing::error!(%error, "a server broke");
+    }
 }
 
 /// The signals that concern the daemon.

@@ -54,8 +54,8 @@ fn a_mistake_in_the_file_is_reported_with_its_place() {
     assert_eq!(
         stderr(&output),
         format!(
-            "kleened: {}, line 2, key 'listen': cannot listen at 'tcp://127.0.0.1': its scheme is not http; \
-             write http://<IP>[:<port>] or http:///<path of a UNIX socket>\n",
+            "kleened: {}, line 2, key 'listen': cannot listen at 'tcp://127.0.0.1': its scheme is neither http nor \
+             https; write http[s]://<IP>[:<port>] or http[s]:///<path of a UNIX socket>\n",
             path.display()
         )
     );
@@ -71,13 +71,96 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn a_bad_address_on_the_command_line_is_a_usage_error() {
-    let output = kleened(&["--host", "https://127.0.0.1"]);
+    let output = kleened(&["--host", "ftp://127.0.0.1"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        stderr(&output).contains("write http://<IP>[:<port>]"),
+        stderr(&output).contains("write http[s]://<IP>[:<port>]"),
         "{}",
         stderr(&output)
     );
+}
+
+#[test]
+fn an_address_with_tls_needs_a_certificate_that_exists() {
+    let output = kleened(&["check-config", "--host", "https://127.0.0.1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = "kleened: https://127.0.0.1:443 needs a certificate: name its file with 'tlscert'";
+    assert!(stderr(&output).starts_with(expected), "{}", stderr(&output));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kleened.toml");
+    let text = "[[listen]]\naddress = \"https://127.0.0.1\"\ntlscert = \"/nonexistent/c.pem\"\n";
+    fs::write(&path, text).unwrap();
+    let output = kleened(&["check-config", "--config", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "kleened: cannot listen at https://127.0.0.1:443: file in 'tlscert' does not exist. \
+         It is given as /nonexistent/c.pem\n"
+    );
+}
+
+#[test]
+fn certificates_that_were_made_can_be_used_as_the_advice_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let tls = directory.path().join("tls");
+    let output = kleened(&["tls-init", tls.to_str().unwrap(), "--name", "10.0.0.1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let advice = stdout(&output);
+    let from = advice.find("[[listen]]").unwrap();
+    let to = advice.find("For a client").unwrap();
+    let path = directory.path().join("kleened.toml");
+    fs::write(&path, &advice[from..to]).unwrap();
+    let output = kleened(&["check-config", "--config", path.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("tlsverify = true"),
+        "{}",
+        stdout(&output)
+    );
+
+    let again = kleened(&["tls-init", tls.to_str().unwrap()]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(
+        stderr(&again).contains("it was left alone and nothing was written"),
+        "{}",
+        stderr(&again)
+    );
+}
+
+#[test]
+fn the_configuration_of_the_predecessor_is_understood_with_notes() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.yaml");
+    let text = "kleene_root: /srv/kleene\npf_config_template_path: /a\npf_config_path: /etc/pf.conf\n\
+        api_listening_sockets:\n  - address: http:///run/k.sock\nenable_logging: true\nlog_level: notice\n";
+    fs::write(&path, text).unwrap();
+    let check = || {
+        kleened(&[
+            "check-config",
+            "--config",
+            path.to_str().unwrap(),
+            "--plugins=/opt/plugins",
+        ])
+    };
+    let output = check();
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("note: 'pf_config_template_path' and 'pf_config_path' are not used"));
+    assert!(
+        stdout(&output).contains("log_file = \"/var/log/kleened.log\"\n"),
+        "{}",
+        stdout(&output)
+    );
+
+    fs::write(&path, text.replace("log_level: notice\n", "")).unwrap();
+    let expected = "configuration error: 'log_level' key not set in configuration file. Exiting.\n";
+    assert!(stderr(&check()).ends_with(expected), "{}", stderr(&check()));
+}
+
+#[test]
+fn the_description_of_the_interface_is_printed() {
+    let output = kleened(&["openapi"]);
+    assert_eq!(stdout(&output), include_str!("../../../api/openapi.json"));
 }
 
 #[test]

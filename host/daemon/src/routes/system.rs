@@ -1,8 +1,8 @@
 //! `/system`: an addition to the contract.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 
 use super::Group;
 use crate::answer::Failure;

@@ -1,21 +1,65 @@
 //! A client of the daemon, as plain as possible.
 
-use std::path::Path;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::CONTENT_TYPE;
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Request};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
 /// No answer takes so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection of any kind.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// Where a daemon listens, and how to speak there.
+#[derive(Debug, Clone)]
+pub struct Server {
+    pub place: Place,
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+#[derive(Debug, Clone)]
+pub enum Place {
+    Unix(PathBuf),
+    Tcp(SocketAddr),
+}
+
+impl Server {
+    pub async fn connect(&self) -> io::Result<Box<dyn Stream>> {
+        let stream: Box<dyn Stream> = match &self.place {
+            Place::Unix(path) => Box::new(UnixStream::connect(path).await?),
+            Place::Tcp(address) => Box::new(TcpStream::connect(address).await?),
+        };
+        let Some(config) = &self.tls else {
+            return Ok(stream);
+        };
+        let name = ServerName::try_from("localhost").unwrap();
+        let secure = TlsConnector::from(config.clone()).connect(name, stream).await?;
+        Ok(Box::new(secure))
+    }
+}
 
 /// The answer to a request.
 #[derive(Debug)]
@@ -63,36 +107,59 @@ pub fn failure(status: u16, message: &str) -> (u16, String) {
     (status, message.to_owned())
 }
 
-/// One request on a connection of its own; the body with its media type.
-pub async fn request(socket: &Path, method: &str, path: &str, body: Option<(&str, String)>) -> Answer {
-    let stream = UnixStream::connect(socket).await.unwrap();
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", "localhost");
-    if let Some((media_type, _)) = &body {
-        request = request.header(CONTENT_TYPE, *media_type);
+/// A request's body with its media type.
+pub type Body<'a> = Option<(&'a str, String)>;
+
+/// A connection for one request after the other.
+pub struct Client(SendRequest<Full<Bytes>>);
+
+impl Client {
+    pub async fn connect(server: &Server) -> Self {
+        Self::over(server.connect().await.unwrap()).await
     }
-    let body = Full::<hyper::body::Bytes>::from(body.map(|(_, text)| text).unwrap_or_default());
-    let response = timeout(PATIENCE, sender.send_request(request.body(body).unwrap()))
-        .await
-        .unwrap()
-        .unwrap();
-    let (head, body) = response.into_parts();
-    let bytes = body.collect().await.unwrap().to_bytes();
-    Answer {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        text: String::from_utf8(bytes.to_vec()).unwrap(),
+
+    pub async fn over(stream: Box<dyn Stream>) -> Self {
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    /// Whether there is an answer is up to the daemon.
+    pub async fn try_request(&mut self, method: &str, path: &str, body: Body<'_>) -> hyper::Result<Answer> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "localhost");
+        if let Some((media_type, _)) = &body {
+            request = request.header(CONTENT_TYPE, *media_type);
+        }
+        let body = Full::<Bytes>::from(body.map(|(_, text)| text).unwrap_or_default());
+        let response = timeout(PATIENCE, self.0.send_request(request.body(body).unwrap()))
+            .await
+            .unwrap()?;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await?.to_bytes();
+        Ok(Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        })
+    }
+
+    pub async fn request(&mut self, method: &str, path: &str, body: Body<'_>) -> Answer {
+        self.try_request(method, path, body).await.unwrap()
     }
 }
 
+/// One request on a connection of its own.
+pub async fn request(server: &Server, method: &str, path: &str, body: Body<'_>) -> Answer {
+    Client::connect(server).await.request(method, path, body).await
+}
+
 /// A WebSocket.
-pub struct Conversation(WebSocketStream<UnixStream>);
+pub struct Conversation(WebSocketStream<Box<dyn Stream>>);
 
 /// How a conversation was closed.
 #[derive(Debug, PartialEq)]
@@ -103,11 +170,13 @@ pub struct Close {
 }
 
 impl Conversation {
-    pub async fn open(socket: &Path, path: &str) -> Self {
-        let stream = UnixStream::connect(socket).await.unwrap();
-        let (socket, response) = client_async(format!("ws://localhost{path}"), stream)
-            .await
-            .unwrap();
+    /// Opens a WebSocket and offers to compress, as the client of 0.1.1 does.
+    pub async fn open(server: &Server, path: &str) -> Self {
+        let stream = server.connect().await.unwrap();
+        let mut request = format!("ws://localhost{path}").into_client_request().unwrap();
+        let offer = HeaderValue::from_static("permessage-deflate; client_max_window_bits");
+        request.headers_mut().insert("sec-websocket-extensions", offer);
+        let (socket, response) = client_async(request, stream).await.unwrap();
         assert!(!response.headers().contains_key("sec-websocket-extensions"));
         Self(socket)
     }
@@ -122,6 +191,11 @@ impl Conversation {
 
     pub async fn ping(&mut self) {
         self.0.send(Message::Ping("x".into())).await.unwrap();
+    }
+
+    /// The next frame, however long it takes.
+    pub async fn wait(&mut self) -> Message {
+        self.0.next().await.unwrap().unwrap()
     }
 
     /// The next frame, if it is not a close frame.

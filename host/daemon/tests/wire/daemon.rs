@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kleene_daemon::address::ListenAddress;
 use kleene_daemon::app::App;
+use kleene_daemon::config::Listener;
 use kleene_daemon::{listen, serve};
 use kleene_engine::{Engine, EngineConfig};
 use kleene_plugins::{Plugins, PluginsConfig};
@@ -12,7 +13,7 @@ use kleene_sim::Sim;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::client::{self, Answer, Conversation};
+use crate::client::{self, Answer, Conversation, Place, Server};
 
 /// Listens as long as it lives.
 pub struct Daemon {
@@ -29,16 +30,21 @@ impl Daemon {
             "{} is missing: run `cargo xtask plugins` first",
             plugins.display()
         );
-        Self::with(&plugins, &target.join("plugin-cache"))
+        Self::with(&plugins, &target.join("plugin-cache"), Vec::new())
     }
 
     /// A daemon which has no plugins: for what needs none.
     pub fn bare() -> Self {
-        let empty = tempfile::tempdir().unwrap();
-        Self::with(empty.path(), &empty.path().join("cache"))
+        Self::bare_at(Vec::new())
     }
 
-    fn with(plugins: &Path, cache: &Path) -> Self {
+    /// One that listens at further places.
+    pub fn bare_at(further: Vec<Listener>) -> Self {
+        let empty = tempfile::tempdir().unwrap();
+        Self::with(empty.path(), &empty.path().join("cache"), further)
+    }
+
+    fn with(plugins: &Path, cache: &Path, further: Vec<Listener>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let plugins = Plugins::open(PluginsConfig::new(plugins, cache)).unwrap();
         let config = EngineConfig {
@@ -52,7 +58,9 @@ impl Daemon {
         )
         .unwrap();
         let daemon = Self { directory };
-        let sockets = listen::open(&[ListenAddress::Unix(daemon.socket())]).unwrap();
+        let mut listeners = vec![Listener::plain(ListenAddress::unix(daemon.socket()))];
+        listeners.extend(further);
+        let sockets = listen::open(&listeners).unwrap();
         tokio::spawn(async move { serve::serve(&App { engine }, sockets).await });
         daemon
     }
@@ -61,34 +69,42 @@ impl Daemon {
         self.directory.path().join("kleened.sock")
     }
 
+    /// Its UNIX socket without TLS.
+    pub fn server(&self) -> Server {
+        Server {
+            place: Place::Unix(self.socket()),
+            tls: None,
+        }
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
-        client::request(&self.socket(), "GET", path, None).await
+        client::request(&self.server(), "GET", path, None).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {
-        client::request(&self.socket(), "DELETE", path, None).await
+        client::request(&self.server(), "DELETE", path, None).await
     }
 
     /// Without a body.
     pub async fn post(&self, path: &str) -> Answer {
-        client::request(&self.socket(), "POST", path, None).await
+        client::request(&self.server(), "POST", path, None).await
     }
 
     /// With a JSON body.
     pub async fn send(&self, path: &str, body: Value) -> Answer {
         let body = ("application/json", body.to_string());
-        client::request(&self.socket(), "POST", path, Some(body)).await
+        client::request(&self.server(), "POST", path, Some(body)).await
     }
 
     /// With any method, media type and body.
     pub async fn request(&self, method: &str, path: &str, body: Option<(&str, &str)>) -> Answer {
         let body = body.map(|(media_type, text)| (media_type, text.to_owned()));
-        client::request(&self.socket(), method, path, body).await
+        client::request(&self.server(), method, path, body).await
     }
 
     /// Opens a WebSocket and says nothing.
     pub async fn open(&self, path: &str) -> Conversation {
-        Conversation::open(&self.socket(), path).await
+        Conversation::open(&self.server(), path).await
     }
 
     /// Opens a WebSocket and sends the first frame.

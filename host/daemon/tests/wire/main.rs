@@ -8,6 +8,8 @@ mod daemon;
 mod execs;
 mod images;
 mod networks;
+mod openapi;
+mod sockets;
 mod system;
 mod transport;
 mod volumes;

@@ -1,6 +1,9 @@
 //! Contract §1 and §3: what holds for every endpoint.
 
-use crate::client::failure;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::client::{Client, failure};
 use crate::daemon::Daemon;
 
 #[tokio::test]
@@ -34,6 +37,43 @@ async fn identifiers_are_percent_decoded_even_with_a_slash() {
     let daemon = Daemon::bare();
     let answer = daemon.delete("/images/a%2Fb%3Ac").await;
     assert_eq!(answer.failure(), failure(404, "Error: No such image: a/b:c\n"));
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_utf8_is_not_found() {
+    let daemon = Daemon::bare();
+    for (method, path) in [
+        ("GET", "/images/%ff/inspect"),
+        ("DELETE", "/volumes/a%C3"),
+        ("GET", "/%fe"),
+    ] {
+        let answer = daemon.request(method, path, None).await;
+        assert_eq!(
+            answer.failure(),
+            failure(404, "not found: the path is not UTF-8"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn one_connection_serves_many_requests_also_after_failures() {
+    let daemon = Daemon::bare();
+    let mut client = Client::connect(&daemon.server()).await;
+    for (method, path, status) in [
+        ("GET", "/containers/list", 200),
+        ("GET", "/nowhere", 404),
+        ("POST", "/containers/create", 422),
+        ("DELETE", "/containers/x", 404),
+        ("GET", "/exec/start", 426),
+        ("GET", "/volumes/list", 200),
+    ] {
+        assert_eq!(
+            client.request(method, path, None).await.status,
+            status,
+            "{method} {path}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -130,5 +170,26 @@ async fn websocket_endpoints_want_an_upgrade() {
         let answer = daemon.get(path).await;
         assert_eq!(answer.failure().0, 426, "{path}");
         assert_eq!(answer.headers["upgrade"], "websocket");
+    }
+}
+
+#[tokio::test]
+async fn conversations_without_a_word_from_the_client_end_after_a_minute() {
+    let daemon = Daemon::bare();
+    for path in ["/exec/start", "/images/build", "/images/create"] {
+        let mut conversation = daemon.open(path).await;
+        tokio::time::pause();
+        let began = Instant::now();
+        let Message::Close(Some(frame)) = conversation.wait().await else {
+            panic!("{path} said something");
+        };
+        let took = began.elapsed().as_secs();
+        tokio::time::resume();
+        assert_eq!(
+            (u16::from(frame.code), frame.reason.as_str()),
+            (1000, ""),
+            "{path}"
+        );
+        assert!((59..=61).contains(&took), "{path}: {took} s");
     }
 }

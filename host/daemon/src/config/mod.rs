@@ -1,6 +1,10 @@
-//! The daemon's configuration: defaults, laid over by a TOML file, laid over by command line options.
+//! The daemon's configuration: defaults, laid over by a file, laid over by command line options.
 //!
-//! Values are checked for form here. Whether directories exist or ports are free shows when they are used.
+//! The file is TOML, or the YAML of Kleene 0.1.1. Values are checked for form here. Whether directories exist or ports
+//! are free shows when they are used.
+
+mod listener;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,6 +16,9 @@ use kleene_plugins::{EngineKind, PluginsConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::address::ListenAddress;
+use crate::tls::TlsSettings;
+
+pub use listener::{Listener, ListenerError};
 
 /// Read when the command line names no file; it may be absent.
 #[cfg(target_os = "freebsd")]
@@ -19,6 +26,13 @@ pub const DEFAULT_PATH: &str = "/usr/local/etc/kleene/kleened.toml";
 /// Read when the command line names no file; it may be absent.
 #[cfg(not(target_os = "freebsd"))]
 pub const DEFAULT_PATH: &str = "/etc/kleene/kleened.toml";
+
+/// The file of Kleene 0.1.1. Read when the command line names none and there is none at [`DEFAULT_PATH`].
+#[cfg(target_os = "freebsd")]
+pub const YAML_PATH: &str = "/usr/local/etc/kleened/config.yaml";
+/// The file of Kleene 0.1.1. Read when the command line names none and there is none at [`DEFAULT_PATH`].
+#[cfg(not(target_os = "freebsd"))]
+pub const YAML_PATH: &str = "/etc/kleened/config.yaml";
 
 /// What the daemon was told, complete.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -29,7 +43,7 @@ pub struct Config {
     /// Directory of everything that ends with a reboot: pid file, sockets of supervisors.
     pub run_dir: PathBuf,
     /// Where clients connect.
-    pub listen: Vec<ListenAddress>,
+    pub listen: Vec<Listener>,
     /// How much is logged.
     pub log_level: LogLevel,
     /// Where the log goes; standard error if absent.
@@ -77,12 +91,26 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// The word in a configuration file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             kleene_root: "/var/lib/kleene".into(),
             run_dir: "/run/kleene".into(),
-            listen: vec![ListenAddress::Unix("/var/run/kleened.sock".into())],
+            listen: vec![Listener::plain(ListenAddress::unix("/var/run/kleened.sock"))],
             log_level: LogLevel::Info,
             log_file: None,
             plugins: PluginConfig::default(),
@@ -99,8 +127,21 @@ pub struct Overrides {
     pub run_dir: Option<PathBuf>,
     /// In place of all of `listen`, unless empty.
     pub listen: Vec<ListenAddress>,
+    /// What the addresses above need that speak TLS.
+    pub tls: Option<TlsSettings>,
     /// In place of `plugins.directory`.
     pub plugins: Option<PathBuf>,
+}
+
+/// A configuration and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// The file that was read; `None` if there was none.
+    pub source: Option<PathBuf>,
+    /// What was accepted and has no effect, a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// Why there is no configuration.
@@ -126,7 +167,30 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A directory is not given by its whole path.
+    /// A key that 0.1.1 requires is not in its file. In the words of the contract.
+    #[error("{}: configuration error: '{key}' key not set in configuration file. Exiting.", path.display())]
+    MissingKey {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+    },
+    /// A file of 0.1.1 names a dataset where there is no ZFS.
+    #[error(
+        "{}: kleene_root is the dataset '{dataset}': on this host it must be a directory, \
+         such as /var/lib/kleene; images and containers of 0.1.1 stay where they are",
+        path.display()
+    )]
+    Dataset {
+        /// The file.
+        path: PathBuf,
+        /// The dataset.
+        dataset: String,
+    },
+    /// An address and its certificates do not fit together.
+    #[error(transparent)]
+    Listener(#[from] ListenerError),
+    /// A directory or file is not given by its whole path.
     #[error("{key} is '{}': give an absolute path, since the daemon has no working directory", path.display())]
     Relative {
         /// The key.
@@ -140,34 +204,57 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads `path`, or the file at [`DEFAULT_PATH`] if there is one, and applies `overrides`.
+    /// Reads `path`, or else the first file there is of [`DEFAULT_PATH`] and [`YAML_PATH`], and applies `overrides`.
     ///
     /// # Errors
     /// If a named file cannot be read, or what file and options say makes no sense; see [`ConfigError`].
-    pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Self, ConfigError> {
-        let mut config = match path {
+    pub fn load(path: Option<&Path>, overrides: Overrides) -> Result<Loaded, ConfigError> {
+        let mut loaded = match path {
             Some(path) => Self::read(path)?,
-            None => match Self::read(Path::new(DEFAULT_PATH)) {
-                Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                    Self::default()
-                }
-                other => other?,
-            },
+            None => Self::read_first(&[DEFAULT_PATH, YAML_PATH].map(Path::new))?,
         };
-        config.apply(overrides);
+        let config = &mut loaded.config;
+        config.apply(overrides)?;
         config.check()?;
-        Ok(config)
+        loaded
+            .notices
+            .extend(config.listen.iter().filter_map(Listener::notice));
+        Ok(loaded)
     }
 
-    fn read(path: &Path) -> Result<Self, ConfigError> {
+    /// The first of these files that exists; the defaults if none does.
+    fn read_first(paths: &[&Path]) -> Result<Loaded, ConfigError> {
+        for path in paths {
+            match Self::read(path) {
+                Err(ConfigError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+                other => return other,
+            }
+        }
+        Ok(Loaded {
+            config: Self::default(),
+            source: None,
+            notices: Vec::new(),
+        })
+    }
+
+    fn read(path: &Path) -> Result<Loaded, ConfigError> {
         let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, &text)
+        let (config, notices) = if yaml::is_yaml(path) {
+            yaml::parse(path, &text)?
+        } else {
+            (Self::parse(path, &text)?, Vec::new())
+        };
+        Ok(Loaded {
+            config,
+            source: Some(path.to_owned()),
+            notices,
+        })
     }
 
-    /// Understands the text of a configuration file; `path` is for messages.
+    /// Understands the text of a TOML file; `path` is for messages.
     ///
     /// # Errors
     /// [`ConfigError::Content`] with the place of the first mistake.
@@ -183,7 +270,7 @@ impl Config {
         })
     }
 
-    fn apply(&mut self, overrides: Overrides) {
+    fn apply(&mut self, overrides: Overrides) -> Result<(), ConfigError> {
         if let Some(directory) = overrides.state_dir {
             self.kleene_root = directory;
         }
@@ -191,26 +278,39 @@ impl Config {
             self.run_dir = directory;
         }
         if !overrides.listen.is_empty() {
-            self.listen = overrides.listen;
+            let listener = |address: ListenAddress| {
+                let tls = overrides.tls.clone().filter(|_| address.is_secure());
+                Listener::new(address, tls)
+            };
+            self.listen = overrides
+                .listen
+                .into_iter()
+                .map(listener)
+                .collect::<Result<_, _>>()?;
         }
         if let Some(directory) = overrides.plugins {
             self.plugins.directory = Some(directory);
         }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
         let directories = [
-            ("kleene_root", Some(&self.kleene_root)),
-            ("run_dir", Some(&self.run_dir)),
-            ("log_file", self.log_file.as_ref()),
-            ("plugins.directory", self.plugins.directory.as_ref()),
-            ("plugins.cache", self.plugins.cache.as_ref()),
+            ("kleene_root", Some(self.kleene_root.as_path())),
+            ("run_dir", Some(self.run_dir.as_path())),
+            ("log_file", self.log_file.as_deref()),
+            ("plugins.directory", self.plugins.directory.as_deref()),
+            ("plugins.cache", self.plugins.cache.as_deref()),
         ];
-        for (key, path) in directories {
-            if let Some(path) = path.filter(|path| !path.is_absolute()) {
+        let given = directories
+            .into_iter()
+            .filter_map(|(key, path)| path.map(|path| (key, path)))
+            .chain(self.listen.iter().flat_map(Listener::paths));
+        for (key, path) in given {
+            if !path.is_absolute() {
                 return Err(ConfigError::Relative {
                     key,
-                    path: path.clone(),
+                    path: path.to_owned(),
                 });
             }
         }
@@ -275,168 +375,26 @@ fn line_of(text: &str, span: &Range<usize>) -> usize {
     before.filter(|&&byte| byte == b'\n').count() + 1
 }
 
-/// The key whose value the span lies in: what stands before the last `=` of its line or a line above.
+/// The key whose value the span lies in: what stands before the first `=` of its line or a line above, or else the name
+/// of the table.
 fn key_of(text: &str, span: &Range<usize>) -> Option<String> {
     let line_end = text
         .get(span.start..)?
         .find('\n')
         .map_or(text.len(), |at| span.start + at);
-    let lines = text.get(..line_end)?.lines().rev();
-    let mut keys =
-        lines.map_while(|line| (!line.trim_start().starts_with('[')).then_some(line.split_once('=')));
-    keys.find_map(|pair| pair.map(|(key, _)| key.trim().to_owned()))
+    text.get(..line_end)?
+        .lines()
+        .rev()
+        .map(str::trim)
+        .find_map(|line| {
+            let name = match line.split_once('=') {
+                Some((key, _)) => key.trim_start_matches('{'),
+                None if line.starts_with('[') => line.trim_matches(['[', ']']),
+                None => return None,
+            };
+            Some(name.trim().to_owned())
+        })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, ConfigError> {
-        Config::parse(Path::new("/etc/kleened.toml"), text)
-    }
-
-    fn refusal(text: &str) -> String {
-        parse(text).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn an_empty_file_is_the_default() {
-        assert_eq!(parse("").unwrap(), Config::default());
-    }
-
-    #[test]
-    fn every_key_can_be_set() {
-        let config = parse(
-            r#"
-            kleene_root = "/srv/kleene"
-            run_dir = "/run/k"
-            listen = ["http:///run/k/sock", "http://127.0.0.1:8080"]
-            log_level = "debug"
-            log_file = "/var/log/kleened.log"
-            [plugins]
-            directory = "/opt/plugins"
-            cache = "/var/cache/kleene"
-            engine = "pulley"
-            [plugins.allow]
-            network-bridge = ["bridge", "filter"]
-            "#,
-        )
-        .unwrap();
-        assert_eq!(config.kleene_root, Path::new("/srv/kleene"));
-        assert_eq!(config.run_dir, Path::new("/run/k"));
-        assert_eq!(config.listen.len(), 2);
-        assert_eq!(
-            config.log_file.as_deref(),
-            Some(Path::new("/var/log/kleened.log"))
-        );
-        assert_eq!(config.plugin_directory().unwrap(), Path::new("/opt/plugins"));
-        assert_eq!(config.plugin_cache(), Path::new("/var/cache/kleene"));
-        assert_eq!(config.plugins.engine, PluginEngine::Pulley);
-        assert_eq!(config.log_level, LogLevel::Debug);
-        let allowed = BTreeSet::from([Capability::Bridge, Capability::Filter]);
-        assert_eq!(config.plugins.allow["network-bridge"], allowed);
-    }
-
-    #[test]
-    fn what_is_shown_can_be_read_again() {
-        let text =
-            "listen = [\"http://[::1]:8080\"]\n[plugins]\ndirectory = \"/opt/plugins\"\ncache = \"/cache\"\n";
-        let config = parse(text).unwrap();
-        assert_eq!(parse(&config.to_toml().unwrap()).unwrap(), config);
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_by_name_and_line() {
-        let message = refusal("run_dir = \"/run/k\"\nkleene_rot = \"/x\"\n");
-        assert!(
-            message.starts_with("/etc/kleened.toml, line 2, key 'kleene_rot': unknown field `kleene_rot`"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_type_is_refused_with_its_key() {
-        let message = refusal("\nlisten = 8080\n");
-        assert!(
-            message.starts_with("/etc/kleened.toml, line 2, key 'listen': invalid type: integer"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_address_in_a_list_over_several_lines_is_refused_with_its_line_and_key() {
-        let message = refusal("listen = [\n  \"http://127.0.0.1\",\n  \"https://127.0.0.1\",\n]\n");
-        assert!(
-            message.contains("key 'listen': cannot listen at 'https://127.0.0.1'"),
-            "{message}"
-        );
-        assert!(message.contains("http:///<path of a UNIX socket>"), "{message}");
-    }
-
-    #[test]
-    fn a_key_in_a_table_is_not_mistaken_for_one_above_it() {
-        let message = refusal("run_dir = \"/r\"\n[plugins]\nengine = \"jit\"\n");
-        assert!(
-            message.starts_with("/etc/kleened.toml, line 3, key 'engine': unknown variant `jit`"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn an_unknown_log_level_is_refused() {
-        let message = refusal("log_level = \"chatty\"");
-        assert!(
-            message.contains("key 'log_level': unknown variant `chatty`, expected one of `error`"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn options_of_the_command_line_win() {
-        let mut config = parse("kleene_root = \"/a\"\nlisten = [\"http://127.0.0.1\"]").unwrap();
-        config.apply(Overrides {
-            state_dir: Some("/b".into()),
-            listen: vec![ListenAddress::Unix("/s".into())],
-            ..Overrides::default()
-        });
-        assert_eq!(config.kleene_root, Path::new("/b"));
-        assert_eq!(config.listen, vec![ListenAddress::Unix("/s".into())]);
-        assert_eq!(config.run_dir, Config::default().run_dir);
-    }
-
-    #[test]
-    fn relative_directories_are_refused() {
-        let message = parse("run_dir = \"run\"")
-            .unwrap()
-            .check()
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.starts_with("run_dir is 'run': give an absolute path"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn no_address_at_all_is_refused() {
-        let message = parse("listen = []").unwrap().check().unwrap_err().to_string();
-        assert!(message.starts_with("listen is empty"), "{message}");
-    }
-
-    #[test]
-    fn plugins_are_looked_for_beside_the_program() {
-        let directory = beside(Path::new("/usr/local/sbin/kleened"), "lib/kleene/plugins");
-        assert_eq!(directory, Path::new("/usr/local/lib/kleene/plugins"));
-    }
-
-    #[test]
-    fn a_named_file_must_exist() {
-        let message = Config::load(Some(Path::new("/nonexistent/kleened.toml")), Overrides::default())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.starts_with("cannot read the configuration file /nonexistent/kleened.toml"),
-            "{message}"
-        );
-    }
-}
+mod tests;
