@@ -9,6 +9,7 @@
 mod answer;
 mod container;
 mod exec;
+mod extension;
 mod image;
 mod lenient;
 mod message;
@@ -23,6 +24,7 @@ pub use container::{
     MountPointConfig, MountType, NetworkDriver, Protocol, PublishedPort, PublishedPortConfig, RestartPolicy,
 };
 pub use exec::{ExecConfig, ExecControl, ExecStartConfig, TerminalSize, Yes};
+pub use extension::Extension;
 pub use image::{Image, ImageBuildConfig, ImageCreateConfig, ImageCreateMethod, Instruction};
 pub use message::{MessageType, WebSocketMessage};
 pub use network::{

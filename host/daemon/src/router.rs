@@ -7,9 +7,10 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use kleene_api::Extension;
 use percent_encoding::percent_decode_str;
 use tower::ServiceExt;
 use tracing::Instrument;
@@ -27,7 +28,13 @@ async fn enter(State(routes): State<Routes>, request: Request) -> Response {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let id = REQUESTS.fetch_add(1, Ordering::Relaxed);
     let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    respond(routes, request).instrument(span).await
+    let mut response = respond(routes, request).instrument(span).await;
+    // Clients use nothing that 0.1.1 lacks before they have seen this.
+    response.headers_mut().insert(
+        Extension::HEADER,
+        HeaderValue::from_static(Extension::HEADER_VALUE),
+    );
+    response
 }
 
 async fn respond(routes: Routes, mut request: Request) -> Response {
