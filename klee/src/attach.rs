@@ -1,6 +1,6 @@
 //! Starting execution instances, and being the standard input and output of one.
 
-use kleene_api::{ExecControl, ExecStartConfig, MessageType, WebSocketMessage, Yes};
+use kleene_api::{ExecControl, ExecStartConfig, Extension, MessageType, WebSocketMessage, Yes};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -60,9 +60,11 @@ fn without_prefix(text: &str) -> &str {
 /// Starts an instance, and its container with it, and stays connected until its process ends. The exit code is
 /// the process' own.
 pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) -> Outcome {
+    // A daemon of 0.1.1 knows no control messages: it breaks at the key and takes text for input.
+    let control = session.client.daemon_knows(Extension::ExecControl);
     let config = ExecStartConfig {
         attach: true,
-        control: true,
+        control,
         exec_id,
         start_container: true,
     };
@@ -70,6 +72,7 @@ pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) ->
         .client
         .converse(Route::new(["exec", "start"]), &config)
         .await?;
+    conversation.allow_control(control);
     await_start(&mut conversation).await?;
 
     let raw_mode = stdio.raw_mode()?;

@@ -3,9 +3,10 @@
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::client::Client;
-use crate::config::{self, Theme};
+use crate::config::{RootOptions, Settings};
 use crate::container::ContainerCommand;
-use crate::failure::Outcome;
+use crate::context::ContextCommand;
+use crate::failure::{Failure, Outcome};
 use crate::image::ImageCommand;
 use crate::network::NetworkCommand;
 use crate::screen::Screen;
@@ -33,28 +34,19 @@ pub struct Cli {
     /// Show help and exit
     #[arg(long, action = ArgAction::HelpShort, global = true, display_order = 1000)]
     help: Option<bool>,
-    /// Lines of Unicode and colours (fancy), or ASCII and no colours (simple)
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "NAME",
-        env = "KLEE_THEME",
-        hide_env = true,
-        default_value = "fancy"
-    )]
-    theme: Theme,
-    /// Where the daemon listens: http:///path/to/socket or http://HOST:PORT [env: KLEE_HOST]
-    #[arg(long, value_name = "URL", env = "KLEE_HOST", hide_env = true, default_value = config::DEFAULT_HOST)]
-    host: String,
+    #[command(flatten)]
+    options: RootOptions,
     #[command(subcommand)]
     command: Command,
 }
 
+/// What to do.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     #[command(subcommand)]
     Container(ContainerCommand),
+    #[command(subcommand)]
+    Context(ContextCommand),
     #[command(subcommand)]
     Image(ImageCommand),
     #[command(subcommand)]
@@ -94,30 +86,28 @@ impl From<Shortcut> for Command {
 }
 
 impl Cli {
-    /// A screen in the chosen theme.
-    pub fn screen(&self) -> Screen {
-        Screen::new(self.theme)
-    }
-
-    /// Does what the user asked for.
-    pub async fn run(self) -> Outcome {
-        let session = Session {
-            client: Client::new(self.host.parse()?),
-            screen: self.screen(),
-        };
-        self.command.run(&session).await
+    /// What was said on the command line, taken apart: about the way to the daemon, and what to do there.
+    pub fn into_parts(self) -> (RootOptions, Command) {
+        (self.options, self.command)
     }
 }
 
 impl Command {
-    async fn run(self, session: &Session) -> Outcome {
+    /// Does what the user asked for.
+    pub async fn run(self, screen: Screen, settings: &Settings) -> Outcome {
+        // Only made for commands that ask the daemon: others work whatever is wrong with the way to it.
+        let session = || -> Result<Session, Failure> {
+            let client = Client::new(settings.daemon()?)?;
+            Ok(Session { client, screen })
+        };
         match self {
-            Self::Container(command) => command.run(session).await,
-            Self::Image(command) => command.run(session).await,
-            Self::Network(command) => command.run(session).await,
-            Self::System(command) => command.run(session).await,
-            Self::Volume(command) => command.run(session).await,
-            Self::Shortcut(shortcut) => Box::pin(Self::from(shortcut).run(session)).await,
+            Self::Container(command) => command.run(&session()?).await,
+            Self::Context(command) => command.run(&screen, settings),
+            Self::Image(command) => command.run(&session()?).await,
+            Self::Network(command) => command.run(&session()?).await,
+            Self::System(command) => command.run(&session()?).await,
+            Self::Volume(command) => command.run(&session()?).await,
+            Self::Shortcut(shortcut) => Box::pin(Self::from(shortcut).run(screen, settings)).await,
         }
     }
 }

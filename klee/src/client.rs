@@ -3,24 +3,30 @@
 //! Every request takes a connection of its own, as 0.1.1 does: over a UNIX socket that costs microseconds and
 //! there is no state to keep.
 
+mod last_words;
+mod link;
 mod route;
-mod transport;
+mod tls;
 mod websocket;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
+use hyper::header::HeaderMap;
 use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use kleene_api::{ErrorResponse, IdResponse};
+use kleene_api::{ErrorResponse, Extension, IdResponse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::config::Host;
+use crate::config::DaemonAddress;
 use crate::failure::Failure;
+
+use link::Link;
 
 pub use route::Route;
 pub use websocket::{Closing, Conversation, Event, Reason};
@@ -29,15 +35,31 @@ pub use websocket::{Closing, Conversation, Event, Reason};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The daemon, as seen from here.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Client {
-    host: Host,
+    link: Link,
+    /// What the daemon understands beyond 0.1.1, as its first answer said.
+    extensions: OnceLock<String>,
 }
 
 impl Client {
-    /// A client of the daemon at `host`; connects when it is asked something.
-    pub fn new(host: Host) -> Self {
-        Self { host }
+    /// A client of the daemon at `address`; connects when it is asked something.
+    ///
+    /// # Errors
+    /// If a certificate or key cannot be used.
+    pub fn new(address: DaemonAddress) -> Result<Self, Failure> {
+        Ok(Self {
+            link: Link::new(address)?,
+            extensions: OnceLock::new(),
+        })
+    }
+
+    /// Whether the daemon has said, with an answer, that it understands `extension`. One that was not asked anything
+    /// yet has not.
+    pub fn daemon_knows(&self, extension: Extension) -> bool {
+        self.extensions
+            .get()
+            .is_some_and(|words| extension.is_named_in(words))
     }
 
     /// GET, answered by an object.
@@ -76,7 +98,10 @@ impl Client {
     /// Opens a conversation, whose first frame is `config`.
     pub async fn converse(&self, route: Route, config: &impl Serialize) -> Result<Conversation, Failure> {
         let config = String::from_utf8(encode(config)?.into()).map_err(|_| Failure::UnexpectedAnswer)?;
-        Conversation::open(&self.host, &route, config).await
+        let opening = Conversation::open(&self.link, &route, config);
+        tokio::time::timeout(PATIENCE, opening)
+            .await
+            .map_err(|_| Failure::TimedOut)?
     }
 
     async fn request(&self, method: Method, route: Route, body: Option<Bytes>) -> Result<Bytes, Failure> {
@@ -95,7 +120,8 @@ impl Client {
         route: Route,
         body: Option<Bytes>,
     ) -> Result<(StatusCode, Bytes), Failure> {
-        let stream = transport::connect(&self.host).await?;
+        let broken = |error| self.link.broken(&error);
+        let stream = self.link.connect().await?;
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // Drives the connection; what goes wrong on it surfaces in the request below.
         tokio::spawn(connection);
@@ -103,7 +129,7 @@ impl Client {
         let mut request = Request::builder()
             .method(method)
             .uri(route.to_string())
-            .header(header::HOST, self.host.authority())
+            .header(header::HOST, self.link.authority())
             .header(header::ACCEPT, "*/*")
             .header(header::USER_AGENT, concat!("klee/", env!("CARGO_PKG_VERSION")));
         if body.is_some() {
@@ -114,14 +140,17 @@ impl Client {
             .map_err(|error| Failure::BadValue(format!("cannot make a request for '{route}': {error}")))?;
         let answer = sender.send_request(request).await.map_err(broken)?;
         let status = answer.status();
+        self.note_extensions(answer.headers());
         let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
         Ok((status, body))
     }
-}
 
-fn broken(error: hyper::Error) -> Failure {
-    Failure::Unreachable {
-        reason: format!("the connection broke: {error}"),
+    fn note_extensions(&self, headers: &HeaderMap) {
+        let words = headers
+            .get(Extension::HEADER)
+            .and_then(|value| value.to_str().ok());
+        self.extensions
+            .get_or_init(|| words.unwrap_or_default().to_owned());
     }
 }
 
@@ -167,7 +196,102 @@ fn schema_errors(body: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixListener;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::config::Parameters;
+
+    /// A client of whatever answers its connections with `answer`, or of silence.
+    fn client_of(answer: Option<&'static [u8]>) -> (Client, TempDir) {
+        let directory = TempDir::new().unwrap();
+        let socket = directory.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if let Some(answer) = answer {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let _ = stream.write_all(answer).await;
+                } else {
+                    open.push(stream);
+                }
+            }
+        });
+        let address = DaemonAddress::resolve(Parameters {
+            host: Some(format!("http://{}", socket.display())),
+            ..Parameters::default()
+        });
+        (Client::new(address.unwrap()).unwrap(), directory)
+    }
+
+    fn list() -> Route {
+        Route::new(["images", "list"])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_has_a_minute_to_answer() {
+        let (client, _directory) = client_of(None);
+        let began = Instant::now();
+        let failure = client.get::<Value>(list()).await.unwrap_err();
+        assert!(matches!(failure, Failure::TimedOut), "{failure}");
+        assert_eq!(began.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_has_a_minute_to_begin_a_conversation() {
+        let (client, _directory) = client_of(None);
+        let began = Instant::now();
+        let failure = client.converse(list(), &Value::Null).await.err().unwrap();
+        assert!(matches!(failure, Failure::TimedOut), "{failure}");
+        assert_eq!(began.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test]
+    async fn what_does_not_speak_http_is_told() {
+        let (client, directory) = client_of(Some(b"220 mail.example.org ESMTP\r\n"));
+        let expected = format!(
+            "Error! Unexpected response received from Kleened.\n\
+             What listens at {}/s does not speak HTTP without TLS: \
+             if it is kleened, its address begins with https://.",
+            directory.path().display()
+        );
+        let failure = client.get::<Value>(list()).await.unwrap_err();
+        assert_eq!(failure.to_string(), expected);
+        let failure = client.converse(list(), &Value::Null).await.err().unwrap();
+        assert_eq!(failure.to_string(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_hangs_up_is_told() {
+        let (client, directory) = client_of(Some(b""));
+        let place = format!("the connection to {}/s broke", directory.path().display());
+        let failure = client.get::<Value>(list()).await.unwrap_err();
+        assert!(failure.to_string().contains(&place), "{failure}");
+        let failure = client.converse(list(), &Value::Null).await.err().unwrap();
+        assert!(failure.to_string().contains(&place), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_refused_conversation_is_told_in_the_daemons_words() {
+        let (client, _directory) = client_of(Some(
+            b"HTTP/1.1 404 Not Found\r\ncontent-length: 27\r\n\r\n{\"message\":\"no such route\"}",
+        ));
+        let failure = client.converse(list(), &Value::Null).await.err().unwrap();
+        assert_eq!(failure.to_string(), "no such route");
+    }
+
+    #[tokio::test]
+    async fn extensions_are_known_from_the_first_answer_on() {
+        let (client, _directory) = client_of(Some(
+            b"HTTP/1.1 200 OK\r\nkleene-extensions: exec-control\r\ncontent-length: 2\r\n\r\n[]",
+        ));
+        assert!(!client.daemon_knows(Extension::ExecControl));
+        client.get::<Value>(list()).await.unwrap();
+        assert!(client.daemon_knows(Extension::ExecControl));
+    }
 
     #[test]
     fn a_refusal_is_told_in_the_daemons_words() {

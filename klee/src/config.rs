@@ -1,96 +1,187 @@
-//! Where the daemon is and how output looks: the values of `--host` and `--theme`.
+//! Where the daemon is, whom to trust there, and how output looks: what the command line, the environment, contexts and
+//! configuration files say of it, and who of them is heard.
 //!
-//! TLS is not here yet: an `https` address is refused.
+//! The host decides: it comes from the command line, else from the environment, else from a context, else from a
+//! file, else it is [`DEFAULT_HOST`]. The TLS parameters follow the same order one by one, except that a context is a
+//! whole: sources below it are not looked at, because their certificates are for another daemon.
 
-use std::path::PathBuf;
-use std::str::FromStr;
+mod address;
+mod contexts;
+mod environment;
+mod file;
+mod host;
+mod options;
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
+use environment::Environment;
 
-/// Where the daemon listens unless told otherwise.
-pub const DEFAULT_HOST: &str = "http:///var/run/kleened.sock";
+pub use address::{DaemonAddress, Identity, Tls, Trust};
+pub use contexts::{ContextName, Contexts};
+pub use host::{DEFAULT_HOST, Host, Place};
+pub use options::{DaemonOptions, RootOptions};
 
 /// How tables and colours look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Theme {
     /// Lines of Unicode, and colours on terminals.
+    #[default]
     Fancy,
     /// ASCII only, no colours.
     Simple,
 }
 
-/// Where the daemon listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Host {
-    /// A UNIX socket: `http:///path/to/socket`.
-    Unix(PathBuf),
-    /// A TCP port: `http://HOST:PORT`.
-    Tcp(String),
+impl Theme {
+    /// The theme called `word`, which `source` asked for.
+    fn named(word: &str, source: &str) -> Result<Self, Failure> {
+        Self::from_str(word, false).map_err(|_| {
+            Failure::Usage(format!(
+                "Invalid value for {source}: '{word}' is not one of fancy, simple."
+            ))
+        })
+    }
 }
 
-impl Host {
-    /// What requests carry in their `Host` header.
-    pub fn authority(&self) -> &str {
-        match self {
-            Self::Unix(_) => "localhost",
-            Self::Tcp(authority) => authority,
+/// What one source says about the daemon. Absent: nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parameters {
+    /// Where it listens, as a URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Whether its certificate must be trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tlsverify: Option<bool>,
+    /// PEM file of the client certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tlscert: Option<PathBuf>,
+    /// PEM file of its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tlskey: Option<PathBuf>,
+    /// PEM file of the authorities that are trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tlscacert: Option<PathBuf>,
+}
+
+impl Parameters {
+    /// These, and those of `below` where these say nothing.
+    fn over(self, below: Self) -> Self {
+        Self {
+            host: self.host.or(below.host),
+            tlsverify: self.tlsverify.or(below.tlsverify),
+            tlscert: self.tlscert.or(below.tlscert),
+            tlskey: self.tlskey.or(below.tlskey),
+            tlscacert: self.tlscacert.or(below.tlscacert),
         }
     }
 }
 
-impl FromStr for Host {
-    type Err = Failure;
+/// Everything that was said, before anybody asked where the daemon is.
+#[derive(Debug)]
+pub struct Settings {
+    /// How output looks.
+    pub theme: Theme,
+    /// Files that were passed over, and why: to be shown before anything else.
+    pub notices: Vec<String>,
+    command_line: Parameters,
+    named_context: Option<ContextName>,
+    environment: Environment,
+    file: Parameters,
+}
 
-    fn from_str(url: &str) -> Result<Self, Failure> {
-        let unreachable = |reason: String| Failure::Unreachable { reason };
-        let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(unreachable(
-                "Request URL is missing an 'http://' or 'https://' protocol.".to_owned(),
-            ));
+impl Settings {
+    /// Listens to all sources but contexts, which are looked up when they are needed.
+    ///
+    /// # Errors
+    /// If a variable or a file says something that cannot be meant.
+    pub fn read(options: RootOptions) -> Result<Self, Failure> {
+        let environment = Environment::read(environment::variable)?;
+        let named = options.config.or_else(|| environment.config.clone());
+        let found = file::find(named.as_deref())?;
+        let file = found.file.unwrap_or_default();
+        let theme = match (options.theme, &environment.theme, &file.theme) {
+            (Some(theme), ..) => theme,
+            (None, Some(word), _) => Theme::named(word, "'KLEE_THEME'")?,
+            (None, None, Some(word)) => Theme::named(word, &format!("'theme' in {}", file.path.display()))?,
+            (None, None, None) => Theme::default(),
         };
-        match scheme {
-            "http" => {}
-            "https" => {
-                return Err(unreachable(format!(
-                    "this version of klee does not speak TLS: use an 'http://' address instead of '{url}'"
-                )));
+        Ok(Self {
+            theme,
+            notices: found.notices,
+            command_line: options.daemon.parameters(),
+            named_context: options.context,
+            environment,
+            file: file.parameters,
+        })
+    }
+
+    /// Where the daemon is.
+    ///
+    /// # Errors
+    /// If the context that was asked for does not exist, or what was said makes no address.
+    pub fn daemon(&self) -> Result<DaemonAddress, Failure> {
+        DaemonAddress::resolve(self.parameters()?)
+    }
+
+    /// The context that is in force, if one is: the one named on the command line or in the environment, else the
+    /// one chosen by `klee context use`.
+    pub fn context(&self, contexts: &Contexts) -> Option<ContextName> {
+        let named = self.named_context.as_ref().or(self.environment.context.as_ref());
+        let context = named.or(contexts.current.as_ref())?;
+        (!context.is_default()).then(|| context.clone())
+    }
+
+    /// What overrules every context that is not named on the command line, if anything does.
+    pub fn overruling_host(&self) -> Option<&str> {
+        self.environment.parameters.host.as_deref()
+    }
+
+    /// What holds where no context is in force.
+    pub fn without_context(&self) -> Parameters {
+        let above = self.environment.parameters.clone().over(self.file.clone());
+        above.over(Parameters {
+            host: Some(DEFAULT_HOST.to_owned()),
+            ..Parameters::default()
+        })
+    }
+
+    fn parameters(&self) -> Result<Parameters, Failure> {
+        let command_line = self.command_line.clone();
+        if command_line.host.is_some() {
+            return Ok(command_line.over(self.without_context()));
+        }
+        if let Some(name) = &self.named_context {
+            return Ok(match name.is_default() {
+                true => command_line.over(self.without_context()),
+                false => command_line.over(Contexts::read()?.get(name)?.clone()),
+            });
+        }
+        if self.environment.parameters.host.is_some() {
+            return Ok(command_line.over(self.without_context()));
+        }
+        let contexts = Contexts::read()?;
+        Ok(match self.context(&contexts) {
+            Some(name) => {
+                let context = contexts.get(&name)?.clone();
+                command_line
+                    .over(self.environment.parameters.clone())
+                    .over(context)
             }
-            _ => {
-                return Err(unreachable(format!(
-                    "Request URL has an unsupported protocol '{scheme}://'."
-                )));
-            }
-        }
-        if rest.contains(['?', '#', ';']) {
-            return Err(unparsable(url));
-        }
-        if rest.starts_with('/') {
-            return Ok(Self::Unix(PathBuf::from(rest)));
-        }
-        tcp(rest).ok_or_else(|| unparsable(url))
+            None => command_line.over(self.without_context()),
+        })
     }
 }
 
-fn unparsable(url: &str) -> Failure {
-    Failure::BadValue(format!(
-        "Could not parse the '--host' parameter\n\
-         '{url}' is neither http://HOST:PORT nor http:///path/to/socket."
-    ))
-}
-
-/// `HOST`, `HOST:PORT` or `[IPv6]:PORT`, perhaps followed by one slash; the port is 80 unless given.
-fn tcp(rest: &str) -> Option<Host> {
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if authority.is_empty() || authority.contains(['/', '@', ' ']) {
-        return None;
-    }
-    let after_address = authority.rfind(']').map_or(0, |end| end + 1);
-    match authority[after_address..].rsplit_once(':') {
-        Some((_, port)) => {
-            port.parse::<u16>().ok()?;
-            Some(Host::Tcp(authority.to_owned()))
-        }
-        None => Some(Host::Tcp(format!("{authority}:80"))),
+/// `path` with a leading `~` replaced by the home directory, if there is one.
+fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), std::env::home_dir()) {
+        (Ok(rest), Some(home)) if rest.as_os_str().is_empty() => home,
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path.to_owned(),
     }
 }
 
@@ -98,55 +189,67 @@ fn tcp(rest: &str) -> Option<Host> {
 mod tests {
     use super::*;
 
-    fn host(url: &str) -> Result<Host, String> {
-        url.parse::<Host>().map_err(|failure| failure.to_string())
-    }
-
-    #[test]
-    fn an_empty_authority_means_a_unix_socket() {
-        assert_eq!(host(DEFAULT_HOST), Ok(Host::Unix("/var/run/kleened.sock".into())));
-    }
-
-    #[test]
-    fn an_authority_means_tcp() {
-        assert_eq!(
-            host("http://127.0.0.1:8085/"),
-            Ok(Host::Tcp("127.0.0.1:8085".into()))
-        );
-        assert_eq!(host("http://[::1]:8085"), Ok(Host::Tcp("[::1]:8085".into())));
-        assert_eq!(host("http://[::1]"), Ok(Host::Tcp("[::1]:80".into())));
-        assert_eq!(host("http://example.org"), Ok(Host::Tcp("example.org:80".into())));
-    }
-
-    #[test]
-    fn other_protocols_are_refused_in_the_contracts_words() {
-        assert_eq!(
-            host("htyp:///x").unwrap_err(),
-            "unable to connect to kleened: Request URL has an unsupported protocol 'htyp://'."
-        );
-        assert_eq!(
-            host("/var/run/x").unwrap_err(),
-            "unable to connect to kleened: Request URL is missing an 'http://' or 'https://' protocol."
-        );
-        assert!(host("https://a:1").unwrap_err().contains("does not speak TLS"));
-    }
-
-    #[test]
-    fn what_does_not_belong_into_the_address_is_refused() {
-        for url in [
-            "http://a:1/x",
-            "http://a:1?x=y",
-            "http:///s#f",
-            "http://a:b",
-            "http://",
-            "http://me@a:1",
-        ] {
-            assert!(
-                host(url)
-                    .unwrap_err()
-                    .starts_with("Could not parse the '--host' parameter"),
-                "{url}"
-            );
+    fn host(url: &str) -> Parameters {
+        Parameters {
+            host: Some(url.to_owned()),
+            ..Parameters::default()
         }
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            theme: Theme::Fancy,
+            notices: Vec::new(),
+            command_line: Parameters::default(),
+            named_context: None,
+            environment: Environment::default(),
+            file: Parameters::default(),
+        }
+    }
+
+    #[test]
+    fn what_is_said_above_wins_parameter_by_parameter() {
+        let above = Parameters {
+            tlsverify: Some(false),
+            ..host("http:///above")
+        };
+        let below = Parameters {
+            tlsverify: Some(true),
+            tlscacert: Some("/ca.pem".into()),
+            ..host("http:///below")
+        };
+        assert_eq!(
+            above.over(below),
+            Parameters {
+                tlsverify: Some(false),
+                tlscacert: Some("/ca.pem".into()),
+                ..host("http:///above")
+            }
+        );
+    }
+
+    #[test]
+    fn command_line_beats_environment_beats_file_beats_default() {
+        let mut settings = settings();
+        assert_eq!(settings.without_context().host.as_deref(), Some(DEFAULT_HOST));
+        settings.file = host("http:///file");
+        assert_eq!(settings.without_context(), host("http:///file"));
+        settings.environment.parameters = host("http:///environment");
+        assert_eq!(settings.parameters().unwrap(), host("http:///environment"));
+        settings.command_line = host("http:///line");
+        assert_eq!(settings.parameters().unwrap(), host("http:///line"));
+    }
+
+    #[test]
+    fn the_named_context_is_the_one_in_force_and_default_is_none() {
+        let mut settings = settings();
+        let mut contexts = Contexts::default();
+        assert_eq!(settings.context(&contexts), None);
+        contexts.current = Some("chosen".parse().unwrap());
+        assert_eq!(settings.context(&contexts), Some("chosen".parse().unwrap()));
+        settings.environment.context = Some("variable".parse().unwrap());
+        assert_eq!(settings.context(&contexts), Some("variable".parse().unwrap()));
+        settings.named_context = Some(ContextName::default());
+        assert_eq!(settings.context(&contexts), None);
     }
 }

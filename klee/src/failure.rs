@@ -50,6 +50,24 @@ pub enum Failure {
     /// The user gave a value that cannot be meant; no request was sent.
     #[error("{0}")]
     BadValue(String),
+    /// The command line or the environment says something that cannot be meant.
+    #[error("Usage: klee [OPTIONS] COMMAND [ARGS]...\nTry 'klee --help' for help.\n\nError: {0}")]
+    Usage(String),
+    /// A file of klee's own cannot be used.
+    #[error("Error! {0}")]
+    BadConfig(String),
+    /// What answers does not speak HTTP.
+    #[error(
+        "Error! Unexpected response received from Kleened.\n\
+         What listens at {place} does not speak HTTP{}.",
+        if *.is_tls { "" } else { " without TLS: if it is kleened, its address begins with https://" }
+    )]
+    NotHttp {
+        /// Where it listens.
+        place: String,
+        /// Whether it was asked through TLS.
+        is_tls: bool,
+    },
     /// A mount that cannot be read; no request was sent.
     #[error(transparent)]
     BadMount(#[from] MountError),
@@ -93,6 +111,8 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Self::BadMount(_) => Exit(125),
+            Self::BadConfig(_) => Exit(255),
+            Self::Usage(_) => Exit(2),
             _ if self.is_reader_gone() => Exit::SUCCESS,
             _ => Exit::FAILURE,
         }

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod config;
 mod container;
+mod context;
 mod failure;
 mod image;
 mod listing;
@@ -29,29 +30,40 @@ use std::process::ExitCode;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::Cli;
+use crate::cli::Command;
+use crate::config::{Settings, Theme};
 use crate::failure::{Failure, Outcome};
+use crate::screen::Screen;
 
 fn main() -> ExitCode {
-    let cli = match usage::parse(std::env::args_os()) {
-        Ok(cli) => cli,
+    let (options, command) = match usage::parse(std::env::args_os()) {
+        Ok(cli) => cli.into_parts(),
         Err(exit) => return exit.into(),
     };
-    let screen = cli.screen();
-    match run(cli) {
+    let settings = match Settings::read(options) {
+        Ok(settings) => settings,
+        Err(failure) => return fail(Screen::new(Theme::default()), &failure),
+    };
+    let screen = Screen::new(settings.theme);
+    for notice in &settings.notices {
+        screen.complain(notice);
+    }
+    match run(command, screen, &settings) {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            if !failure.is_reader_gone() {
-                screen.complain(&failure.to_string());
-            }
-            failure.exit().into()
-        }
+        Err(failure) => fail(screen, &failure),
     }
 }
 
-fn run(cli: Cli) -> Outcome {
+fn fail(screen: Screen, failure: &Failure) -> ExitCode {
+    if !failure.is_reader_gone() {
+        screen.complain(&failure.to_string());
+    }
+    failure.exit().into()
+}
+
+fn run(command: Command, screen: Screen, settings: &Settings) -> Outcome {
     let runtime = Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(until_signal(cli));
+    let outcome = runtime.block_on(until_signal(command.run(screen, settings)));
     // A thread may still wait for a line of standard input; it ends with the process.
     runtime.shutdown_background();
     outcome
@@ -59,12 +71,12 @@ fn run(cli: Cli) -> Outcome {
 
 /// Runs the command, unless a signal ends it first. The command is dropped then, which restores the terminal
 /// and closes connections.
-async fn until_signal(cli: Cli) -> Outcome {
+async fn until_signal(command: impl Future<Output = Outcome>) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     tokio::select! {
-        outcome = cli.run() => outcome,
+        outcome = command => outcome,
         _ = interrupt.recv() => Err(Failure::Aborted),
         _ = terminate.recv() => Err(Failure::Aborted),
         _ = hangup.recv() => Err(Failure::Aborted),

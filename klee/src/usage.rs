@@ -20,7 +20,19 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Exit> {
     let parsed = command.try_get_matches_from_mut(&arguments);
     parsed
         .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| report(&error, deepest(&command, &arguments).clone()))
+        .map_err(|error| report(&error, concerned(&command, &arguments, &error).clone()))
+}
+
+/// The command that `error` is about: the innermost one, unless it is about an option that only the root has.
+fn concerned<'a>(root: &'a Command, arguments: &[OsString], error: &clap::Error) -> &'a Command {
+    let deepest = deepest(root, arguments);
+    let argument = context(error, ContextKind::InvalidArg).unwrap_or_default();
+    let option = option_name(&argument);
+    let has_option = |command: &Command| option_of(command, option).is_some();
+    match has_option(root) && !has_option(deepest) {
+        true => root,
+        false => deepest,
+    }
 }
 
 /// The innermost command that the words name.
@@ -28,8 +40,11 @@ fn deepest<'a>(root: &'a Command, arguments: &[OsString]) -> &'a Command {
     let mut command = root;
     let mut words = arguments.iter().skip(1).map_while(|word| word.to_str());
     while let Some(word) = words.next() {
-        if word.starts_with('-') {
-            if takes_next_word(command, word) {
+        if word.starts_with("--") {
+            let Some(option) = option_of(command, word) else {
+                break;
+            };
+            if option.get_action().takes_values() && !word.contains('=') {
                 words.next();
             }
         } else if let Some(subcommand) = command.find_subcommand(word) {
@@ -41,13 +56,12 @@ fn deepest<'a>(root: &'a Command, arguments: &[OsString]) -> &'a Command {
     command
 }
 
-fn takes_next_word(command: &Command, option: &str) -> bool {
-    command.get_arguments().any(|argument| {
-        let is_meant = argument
-            .get_long()
-            .is_some_and(|long| option.strip_prefix("--") == Some(long));
-        is_meant && argument.get_action().takes_values()
-    })
+/// The option that `word`, such as `--name` or `--name=value`, stands for.
+fn option_of<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
+    let name = option_name(word).strip_prefix("--")?;
+    command
+        .get_arguments()
+        .find(|argument| argument.get_long() == Some(name))
 }
 
 /// `--nat BOOL` and `--icc BOOL` of `network create` as `--nat=BOOL`: both may stand alone, and the word after
@@ -153,6 +167,17 @@ fn explanation(error: &clap::Error) -> String {
             format!("No such option: {invalid}{}", suggestion.unwrap_or_default())
         }
         ErrorKind::UnknownArgument => format!("Got unexpected extra argument ({invalid})"),
+        ErrorKind::MissingRequiredArgument if invalid.starts_with('-') => {
+            format!("Missing option '{}'.", option_name(&invalid))
+        }
+        ErrorKind::ArgumentConflict => {
+            let prior = context(error, ContextKind::PriorArg).unwrap_or_default();
+            format!(
+                "'{}' and '{}' exclude each other.",
+                option_name(&invalid),
+                option_name(&prior)
+            )
+        }
         ErrorKind::MissingRequiredArgument => {
             let name = invalid.split(" [").next().unwrap_or(&invalid);
             format!("Missing argument '{}'.", name.replace(['<', '>'], ""))
@@ -190,9 +215,10 @@ fn explanation(error: &clap::Error) -> String {
     }
 }
 
-/// `--env` of `--env <ENV>`.
+/// `--env` of `--env <ENV>`, `NAME` of `<NAME>`.
 fn option_name(option: &str) -> &str {
-    option.split([' ', '=', '[']).next().unwrap_or(option)
+    let name = option.split([' ', '=', '[']).next().unwrap_or(option);
+    name.trim_matches(['<', '>'])
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {

@@ -1,11 +1,15 @@
-//! Streams to the daemon. TLS will be a third kind of stream here; nothing above this file will notice.
+//! Streams to the daemon, and what it means when there is none or it breaks.
 
+use std::error::Error;
 use std::io;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::rustls;
 
-use crate::config::Host;
+use super::last_words::LastWords;
+use super::tls::{self, Connector};
+use crate::config::{DaemonAddress, Host, Place};
 use crate::failure::Failure;
 
 /// Anything that HTTP can be spoken over.
@@ -13,40 +17,131 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// Connects to the daemon.
-pub async fn connect(host: &Host) -> Result<Box<dyn Stream>, Failure> {
-    let stream = match host {
-        Host::Unix(path) => UnixStream::connect(path)
-            .await
-            .map(|stream| -> Box<dyn Stream> { Box::new(stream) }),
-        Host::Tcp(authority) => {
-            TcpStream::connect(authority)
-                .await
-                .and_then(|stream| -> io::Result<Box<dyn Stream>> {
-                    // Keys and control messages are small and must not wait for one another.
-                    stream.set_nodelay(true)?;
-                    Ok(Box::new(stream))
-                })
-        }
-    };
-    stream.map_err(|error| unreachable(&error, host))
+/// The way to the daemon.
+#[derive(Debug)]
+pub struct Link {
+    host: Host,
+    tls: Option<Connector>,
 }
 
-fn unreachable(error: &io::Error, host: &Host) -> Failure {
-    let place = match host {
-        Host::Unix(path) => path.display().to_string(),
-        Host::Tcp(authority) => authority.clone(),
-    };
-    Failure::Unreachable {
-        reason: format!(
-            "{}\nIs kleened running, and does it listen at {place}?",
-            in_words(error)
-        ),
+impl Link {
+    /// The way to `address`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// If TLS is wanted and a certificate or key cannot be used.
+    pub fn new(address: DaemonAddress) -> Result<Self, Failure> {
+        let tls = match address.host.is_tls {
+            true => Some(Connector::new(&address.host, address.tls)?),
+            false => None,
+        };
+        Ok(Self {
+            host: address.host,
+            tls,
+        })
+    }
+
+    /// What requests carry in their `Host` header.
+    pub fn authority(&self) -> String {
+        self.host.authority()
+    }
+
+    /// Connects to the daemon.
+    pub async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
+        let stream: Box<dyn Stream> = match &self.host.place {
+            Place::Unix(path) => {
+                let stream = UnixStream::connect(path).await;
+                Box::new(stream.map_err(|error| self.unreachable(&error))?)
+            }
+            Place::Tcp { name, port } => {
+                let stream = TcpStream::connect((name.as_str(), *port)).await;
+                let stream = stream.map_err(|error| self.unreachable(&error))?;
+                // Keys and control messages are small and must not wait for one another.
+                stream
+                    .set_nodelay(true)
+                    .map_err(|error| self.unreachable(&error))?;
+                Box::new(stream)
+            }
+        };
+        match &self.tls {
+            Some(connector) => {
+                let stream = connector.secure(stream).await;
+                let stream = stream.map_err(|error| self.broken(&error))?;
+                Ok(Box::new(LastWords::new(stream)))
+            }
+            None => Ok(stream),
+        }
+    }
+
+    /// What an error on a connection means: TLS reports what it dislikes as an error of reading or writing, with
+    /// TLS 1.3 even after the handshake.
+    pub fn broken(&self, error: &(dyn Error + 'static)) -> Failure {
+        for cause in causes(error) {
+            if let Some(dislike) = cause.downcast_ref::<rustls::Error>() {
+                return self.insecure(dislike);
+            }
+            if cause
+                .downcast_ref::<hyper::Error>()
+                .is_some_and(hyper::Error::is_parse)
+            {
+                return self.not_http();
+            }
+        }
+        let reason = causes(error)
+            .find_map(|cause| cause.downcast_ref::<io::Error>())
+            .map_or_else(|| error.to_string(), in_words);
+        let hint = match &self.tls {
+            Some(tls) if !tls.has_identity() => {
+                "\nPerhaps it wants a client certificate: '--tlscert' and '--tlskey'."
+            }
+            _ => "",
+        };
+        Failure::Unreachable {
+            reason: format!("the connection to {} broke: {reason}{hint}", self.host.place),
+        }
+    }
+
+    /// That what listens there is something else.
+    pub fn not_http(&self) -> Failure {
+        Failure::NotHttp {
+            place: self.host.place.to_string(),
+            is_tls: self.host.is_tls,
+        }
+    }
+
+    fn insecure(&self, error: &rustls::Error) -> Failure {
+        let explanation = match &self.tls {
+            Some(connector) => connector.explain(error, &self.host.place),
+            None => tls::words(error),
+        };
+        Failure::Unreachable { reason: explanation }
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Failure {
+        Failure::Unreachable {
+            reason: format!(
+                "{}\nIs kleened running, and does it listen at {}?",
+                in_words(error),
+                self.host.place
+            ),
+        }
+    }
+}
+
+/// `error` and everything that it says was its cause.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    // The source of an `io::Error` is not what it wraps but the source of that.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
     }
 }
 
 /// `[Errno 2] No such file or directory`, as 0.1.1 writes it.
-fn in_words(error: &io::Error) -> String {
+pub fn in_words(error: &io::Error) -> String {
     let text = error.to_string();
     match error.raw_os_error() {
         Some(number) => {
@@ -69,5 +164,12 @@ mod tests {
             in_words(&io::Error::from_raw_os_error(2)),
             "[Errno 2] No such file or directory"
         );
+    }
+
+    #[test]
+    fn what_an_error_wraps_is_among_its_causes() {
+        let inner = rustls::Error::HandshakeNotComplete;
+        let outer = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, inner));
+        assert!(causes(&outer).any(|cause| cause.is::<rustls::Error>()));
     }
 }

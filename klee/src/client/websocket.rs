@@ -7,13 +7,14 @@ use hyper::body::Bytes;
 use kleene_api::{ExecControl, WebSocketMessage};
 use tokio::time::{Instant, Interval, interval_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
+use super::link::{Link, Stream};
+use super::refusal;
 use super::route::Route;
-use super::transport::{self, Stream};
-use crate::config::Host;
 use crate::failure::Failure;
 
 /// The daemon hangs up on clients that it has not heard of for a minute.
@@ -24,6 +25,7 @@ pub struct Conversation {
     socket: WebSocketStream<Box<dyn Stream>>,
     ping: Interval,
     pong_is_due: bool,
+    control_is_allowed: bool,
 }
 
 /// What the daemon says next.
@@ -55,17 +57,18 @@ pub enum Reason {
 
 impl Conversation {
     /// Connects and sends `config`.
-    pub(super) async fn open(host: &Host, route: &Route, config: String) -> Result<Self, Failure> {
-        let stream = transport::connect(host).await?;
-        let url = format!("ws://{}{route}", host.authority());
+    pub(super) async fn open(link: &Link, route: &Route, config: String) -> Result<Self, Failure> {
+        let stream = link.connect().await?;
+        let url = format!("ws://{}{route}", link.authority());
         let (socket, _) = tokio_tungstenite::client_async(url, stream)
             .await
-            .map_err(refused_handshake)?;
+            .map_err(|error| refused_handshake(link, error))?;
         let ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         let mut conversation = Self {
             socket,
             ping,
             pong_is_due: false,
+            control_is_allowed: false,
         };
         conversation.send(Message::text(config)).await;
         Ok(conversation)
@@ -107,8 +110,16 @@ impl Conversation {
         self.send(Message::binary(bytes)).await;
     }
 
-    /// Sends a control message; only where the configuration asked for them.
+    /// Whether the configuration asked for control messages. Where it did not, every frame is input.
+    pub fn allow_control(&mut self, allowed: bool) {
+        self.control_is_allowed = allowed;
+    }
+
+    /// Sends a control message, if they are allowed.
     pub async fn send_control(&mut self, control: ExecControl) -> Result<(), Failure> {
+        if !self.control_is_allowed {
+            return Ok(());
+        }
         let text = serde_json::to_string(&control)
             .map_err(|error| Failure::BadValue(format!("cannot write a control message as JSON: {error}")))?;
         self.send(Message::text(text)).await;
@@ -122,12 +133,16 @@ impl Conversation {
     }
 }
 
-fn refused_handshake(error: tungstenite::Error) -> Failure {
+fn refused_handshake(link: &Link, error: tungstenite::Error) -> Failure {
     match error {
-        tungstenite::Error::Io(error) => Failure::Unreachable {
-            reason: format!("the connection broke: {error}"),
-        },
-        _ => Failure::UnexpectedAnswer,
+        tungstenite::Error::Io(error) => link.broken(&error),
+        tungstenite::Error::ConnectionClosed
+        | tungstenite::Error::Protocol(ProtocolError::HandshakeIncomplete) => link.broken(&error),
+        tungstenite::Error::Http(response) => {
+            let (parts, body) = response.into_parts();
+            refusal(parts.status, &body.unwrap_or_default())
+        }
+        _ => link.not_http(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +11,15 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::serve::Listener;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// One step of a scripted conversation.
 #[derive(Debug, Clone)]
@@ -55,6 +58,7 @@ pub fn close(code: u16, msg_type: &str, data: &str, message: &str) -> Step {
 struct Script {
     answers: HashMap<String, (u16, String)>,
     conversations: HashMap<String, Vec<Step>>,
+    knows_only_0_1_1: bool,
     log: Mutex<Vec<String>>,
 }
 
@@ -95,32 +99,89 @@ impl Rehearsal {
         self
     }
 
+    /// Does not name the extensions of today's daemon.
+    pub fn of_0_1_1(mut self) -> Self {
+        self.script.knows_only_0_1_1 = true;
+        self
+    }
+
     /// Begins to listen.
     pub fn start(self) -> Daemon {
+        self.start_on(|socket| {
+            let listener = UnixListener::bind(socket).unwrap();
+            (listener, format!("http://{}", socket.display()))
+        })
+    }
+
+    /// Begins to listen and to speak TLS at a UNIX socket.
+    pub fn start_with_tls(self, acceptor: TlsAcceptor) -> Daemon {
+        self.start_on(|socket| {
+            let url = format!("https://{}", socket.display());
+            let sockets = UnixListener::bind(socket).unwrap();
+            (Secured { sockets, acceptor }, url)
+        })
+    }
+
+    /// Begins to listen and to speak TLS at a TCP port of 127.0.0.1.
+    pub fn start_with_tls_on_tcp(self, acceptor: TlsAcceptor) -> Daemon {
+        self.start_on(|_| {
+            let sockets = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            sockets.set_nonblocking(true).unwrap();
+            let sockets = TcpListener::from_std(sockets).unwrap();
+            let url = format!("https://{}", sockets.local_addr().unwrap());
+            (Secured { sockets, acceptor }, url)
+        })
+    }
+
+    fn start_on<L: Listener<Addr: fmt::Debug>>(self, listen: impl FnOnce(&Path) -> (L, String)) -> Daemon {
         let directory = TempDir::new().unwrap();
         let socket = directory.path().join("kleened.sock");
         let script = Arc::new(self.script);
         let runtime = Runtime::new().unwrap();
-        let listener = {
+        let (listener, url) = {
             let _context = runtime.enter();
-            UnixListener::bind(&socket).unwrap()
+            listen(&socket)
         };
         let router = Router::new().fallback(respond).with_state(Arc::clone(&script));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Daemon {
             script,
-            socket,
-            _directory: directory,
+            url,
+            directory,
             _runtime: runtime,
         }
+    }
+}
+
+/// Sockets on which TLS is spoken. A client that breaks off leaves without having been one.
+struct Secured<L> {
+    sockets: L,
+    acceptor: TlsAcceptor,
+}
+
+impl<L: Listener> Listener for Secured<L> {
+    type Io = TlsStream<L::Io>;
+    type Addr = L::Addr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.sockets).await;
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, address);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.sockets.local_addr()
     }
 }
 
 /// A scripted daemon; listens until it is dropped.
 pub struct Daemon {
     script: Arc<Script>,
-    socket: PathBuf,
-    _directory: TempDir,
+    url: String,
+    directory: TempDir,
     _runtime: Runtime,
 }
 
@@ -133,8 +194,23 @@ impl Daemon {
     /// A `klee` that will talk to this daemon, in an otherwise empty environment.
     pub fn klee(&self, arguments: &[&str]) -> Command {
         let mut command = klee(arguments);
-        command.env("KLEE_HOST", format!("http://{}", self.socket.display()));
+        command.env("KLEE_HOST", &self.url);
         command
+    }
+
+    /// Where it listens, as klee is told.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `text` with what differs from run to run replaced by words.
+    pub fn anonymous(&self, text: impl fmt::Display) -> String {
+        let place = self
+            .url
+            .trim_start_matches("https://")
+            .trim_start_matches("http://");
+        let text = text.to_string().replace(place, "<daemon>");
+        text.replace(&self.directory.path().display().to_string(), "<directory>")
     }
 
     /// Runs `klee` with nothing on standard input.
@@ -162,10 +238,10 @@ impl Daemon {
     }
 }
 
-/// A `klee` in an empty environment.
+/// A `klee` in an empty environment, whose user has no home with files in it.
 pub fn klee(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_klee"));
-    command.args(arguments).env_clear();
+    command.args(arguments).env_clear().env("HOME", "/nonexistent");
     command
 }
 
@@ -182,7 +258,7 @@ pub struct Ending {
 }
 
 impl Ending {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         Self {
             code: output.status.code(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -206,6 +282,17 @@ impl fmt::Display for Ending {
 }
 
 async fn respond(State(script): State<Arc<Script>>, request: Request) -> Response {
+    let names_extensions = !script.knows_only_0_1_1;
+    let mut response = follow_script(script, request).await;
+    if names_extensions {
+        response
+            .headers_mut()
+            .insert("kleene-extensions", HeaderValue::from_static("exec-control"));
+    }
+    response
+}
+
+async fn follow_script(script: Arc<Script>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     if let Some(steps) = script.conversations.get(&path).cloned() {

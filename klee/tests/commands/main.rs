@@ -4,11 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod authority;
+mod configuration;
 mod containers;
+mod contexts;
 mod daemon;
 mod images;
 mod networks_and_volumes;
 mod processes;
 mod system;
 mod terminal;
+mod tls;
 mod usage;

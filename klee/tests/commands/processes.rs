@@ -71,6 +71,30 @@ fn run_asks_for_creation_then_an_instance_then_its_start() {
 }
 
 #[test]
+fn a_daemon_of_0_1_1_is_sent_nothing_that_it_does_not_know() {
+    let daemon = exec_daemon([starting(""), Step::Await, exited_with(5)])
+        .of_0_1_1()
+        .start();
+    let ending = daemon.run_with_input(&["exec", "-i", "web", "cat"], "words\n");
+    assert_eq!(ending.code, Some(5), "{ending}");
+    let requests = daemon.requests();
+    let (_, frames) = requests.split_once('\n').unwrap();
+    assert_eq!(
+        frames,
+        "/exec/start text {\"attach\":true,\"exec_id\":\"eeeeeeeeeeee\",\"start_container\":true}\n\
+         binary \"words\\\\n\""
+    );
+    // Without standard input there is nothing to say after the configuration, not even that.
+    let daemon = exec_daemon([starting(""), exited_with(5)]).of_0_1_1().start();
+    assert_eq!(daemon.run(&["exec", "web", "cat"]).code, Some(5));
+    assert!(
+        !daemon.requests().contains("close_stdin"),
+        "{}",
+        daemon.requests()
+    );
+}
+
+#[test]
 fn the_exit_code_of_the_process_is_the_exit_code_of_klee() {
     let daemon = exec_daemon([starting(""), exited_with(42)]).start();
     assert_eq!(daemon.run(&["run", "img", "false"]).code, Some(42));
