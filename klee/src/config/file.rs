@@ -5,7 +5,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use saphyr::{LoadableYamlNode, Yaml};
+use serde_norway::Value as Yaml;
 
 use super::{Parameters, expand_home};
 use crate::failure::Failure;
@@ -87,12 +87,7 @@ enum Value {
 
 /// The entries of a map; an entry without a value is none, and a file without content a map without entries.
 fn parse(text: &str) -> Result<Vec<(String, Value)>, String> {
-    let documents = Yaml::load_from_str(text).map_err(|error| error.to_string())?;
-    let document = match &documents[..] {
-        [] => return Ok(Vec::new()),
-        [document] => document,
-        _ => return Err("It has several documents.".to_owned()),
-    };
+    let document: Yaml = serde_norway::from_str(text).map_err(|error| error.to_string())?;
     if document.is_null() {
         return Ok(Vec::new());
     }

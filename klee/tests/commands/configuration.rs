@@ -125,7 +125,7 @@ fn a_file_that_cannot_be_parsed_is_told_and_the_next_is_read() {
     ----- stdout -----
     ----- stderr -----
     Error! Could not parse config at ./klee_config.yaml
-    while parsing a node, did not find expected node content at byte 8 line 2 column 1
+    did not find expected node content at line 2 column 1, while parsing a flow node
     unable to connect to kleened: [Errno 2] No such file or directory
     Is kleened running, and does it listen at /home-file?
     ");
