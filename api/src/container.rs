@@ -197,9 +197,9 @@ pub struct ContainerConfig {
     pub user: String,
 }
 
-/// What shall change: the body of `POST /containers/{id}/update`. `None` leaves a value as it is.
+/// What shall change: the body of `POST /containers/{id}/update`. What is null or absent stays as it is.
 ///
-/// `None` is sent as null, which 0.1.1 understands as "unchanged", while it takes an absent key for the default.
+/// Send null for it: 0.1.1 understands that, while it takes an absent key for the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]

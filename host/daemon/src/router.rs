@@ -7,11 +7,11 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use kleene_api::Extension;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tower::ServiceExt;
 use tracing::Instrument;
 
@@ -37,15 +37,19 @@ async fn enter(State(routes): State<Routes>, request: Request) -> Response {
     response
 }
 
+/// Browsers say from which page a request comes, and every page may try to reach what listens on the user's own machine.
+/// No client of this interface is a page, so such requests are refused whatever they want.
 async fn respond(routes: Routes, mut request: Request) -> Response {
     let began = Instant::now();
     let Some(router) = routes.of(request.method()).cloned() else {
         return NotFound.into_response();
     };
-    if percent_decode_str(request.uri().path()).decode_utf8().is_err() {
-        return Failure::new(StatusCode::NOT_FOUND, "not found: the path is not UTF-8").into_response();
+    if request.headers().contains_key(header::ORIGIN) {
+        tracing::warn!("refused the request of a web page");
+        let message = "web pages may not use this interface: a request must not have the header 'origin'";
+        return Failure::new(StatusCode::FORBIDDEN, message).into_response();
     }
-    if let Some(plain) = without_empty_segments(request.uri()) {
+    if let Some(plain) = in_plain_form(request.uri()) {
         *request.uri_mut() = plain;
     }
     let response = match AssertUnwindSafe(router.oneshot(request)).catch_unwind().await {
@@ -58,18 +62,29 @@ async fn respond(routes: Routes, mut request: Request) -> Response {
     response
 }
 
-/// The same address with empty path segments dropped; `None` if there are none.
-fn without_empty_segments(uri: &Uri) -> Option<Uri> {
+/// The same address with empty path segments dropped and the path in UTF-8; `None` if it is so already.
+///
+/// What is not UTF-8 is replaced by U+FFFD, which stands in no identifier: the endpoint then says what it says of unknown
+/// objects.
+fn in_plain_form(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     let has_empty = path.contains("//") || (path.ends_with('/') && path != "/");
-    if !has_empty {
+    let is_text = percent_decode_str(path).decode_utf8().is_ok();
+    if !has_empty && is_text {
         return None;
     }
-    let mut plain: String = path
-        .split('/')
-        .filter(|segment| !segment.is_empty())
-        .flat_map(|s| ["/", s])
-        .collect();
+    let mut plain = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        plain.push('/');
+        let decoded = percent_decode_str(segment);
+        match decoded.clone().decode_utf8() {
+            Ok(_) => plain.push_str(segment),
+            Err(_) => plain.extend(utf8_percent_encode(
+                &decoded.decode_utf8_lossy(),
+                NON_ALPHANUMERIC,
+            )),
+        }
+    }
     if let Some(query) = uri.query() {
         plain.push('?');
         plain.push_str(query);
@@ -82,7 +97,7 @@ mod tests {
     use super::*;
 
     fn plain(path: &'static str) -> Option<String> {
-        without_empty_segments(&Uri::from_static(path)).map(|uri| uri.to_string())
+        in_plain_form(&Uri::from_static(path)).map(|uri| uri.to_string())
     }
 
     #[test]
@@ -92,6 +107,15 @@ mod tests {
             Some("/containers/list?all=true")
         );
         assert_eq!(plain("/volumes/list/").as_deref(), Some("/volumes/list"));
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_replaced_in_its_segment_alone() {
+        assert_eq!(
+            plain("/volumes/a%C3/inspect?x=%ff").as_deref(),
+            Some("/volumes/a%EF%BF%BD/inspect?x=%ff")
+        );
+        assert_eq!(plain("/volumes/%C3%A9/inspect"), None);
     }
 
     #[test]

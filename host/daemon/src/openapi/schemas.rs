@@ -188,12 +188,21 @@ fn plain(text: &str) -> String {
             Some((name, rest)) => {
                 let target = rest.strip_prefix('(').and_then(|target| target.split_once(')'));
                 let rest = target.map_or(rest, |(_, rest)| rest);
-                plain += &format!("`{name}`{rest}");
+                plain += &format!("`{}`{rest}", value_of(name));
             }
             None => plain += &format!("[`{piece}"),
         }
     }
     plain
+}
+
+/// What stands on the wire for a constant; other names are what they are.
+fn value_of(name: &str) -> &str {
+    match name {
+        "AUTO" => api::AUTO,
+        "HOST_GATEWAY" => api::HOST_GATEWAY,
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -281,7 +290,7 @@ mod tests {
 
     #[test]
     fn links_of_the_documentation_become_plain_words() {
-        assert_eq!(plain("empty, or [`AUTO`]."), "empty, or `AUTO`.");
+        assert_eq!(plain("empty, or [`AUTO`]."), "empty, or `<auto>`.");
         assert_eq!(
             plain("asked for [`control`](Config::control)"),
             "asked for `control`"

@@ -126,6 +126,16 @@ impl Client {
         Self(sender)
     }
 
+    /// Like a browser on behalf of a web page.
+    pub async fn request_of_a_page(&mut self, path: &str) -> u16 {
+        let request = Request::post(path)
+            .header("host", "localhost")
+            .header("origin", "http://localhost")
+            .body(Full::default())
+            .unwrap();
+        self.0.send_request(request).await.unwrap().status().as_u16()
+    }
+
     /// Whether there is an answer is up to the daemon.
     pub async fn try_request(&mut self, method: &str, path: &str, body: Body<'_>) -> hyper::Result<Answer> {
         let mut request = Request::builder()

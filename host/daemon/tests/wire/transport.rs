@@ -40,20 +40,24 @@ async fn identifiers_are_percent_decoded_even_with_a_slash() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_not_utf8_is_not_found() {
+async fn an_identifier_that_is_not_utf8_is_unknown() {
     let daemon = Daemon::bare();
-    for (method, path) in [
-        ("GET", "/images/%ff/inspect"),
-        ("DELETE", "/volumes/a%C3"),
-        ("GET", "/%fe"),
-    ] {
-        let answer = daemon.request(method, path, None).await;
-        assert_eq!(
-            answer.failure(),
-            failure(404, "not found: the path is not UTF-8"),
-            "{path}"
-        );
-    }
+    let image = daemon.get("/images/%ff/inspect").await;
+    assert_eq!(image.failure(), failure(404, "image not found"));
+    let volume = daemon.delete("/volumes/a%C3").await;
+    assert_eq!(volume.failure(), failure(404, "No such volume"));
+    assert_eq!(daemon.get("/%fe").await.text, "not found");
+}
+
+#[tokio::test]
+async fn web_pages_are_refused() {
+    let daemon = Daemon::bare();
+    let mut client = Client::connect(&daemon.server()).await;
+    assert_eq!(client.request_of_a_page("/containers/prune").await, 403);
+    assert_eq!(
+        client.request("POST", "/containers/prune", None).await.status,
+        200
+    );
 }
 
 #[tokio::test]
