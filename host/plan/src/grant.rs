@@ -152,6 +152,8 @@ impl Scope {
             | Op::UnmountDataset(_)
             | Op::RemoveInterface { .. }
             | Op::RemoveAlias { .. }
+            | Op::AllowAddress { .. }
+            | Op::DenyAddress { .. }
             | Op::ClearRules(_) => Err(Denied::HostOnly { step: first_line(op) }),
         }
     }

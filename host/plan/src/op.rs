@@ -4,6 +4,7 @@
 //! there succeeds. What exists under the wanted name and is not Kleene's is a conflict, never taken over.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Capability;
 use crate::facts::Family;
 use crate::firewall::Rule;
-use crate::names::{DatasetName, InterfaceName, MacAddress, Owner, SnapshotName};
+use crate::names::{DatasetName, Id, InterfaceName, MacAddress, Owner, SnapshotName};
 
 /// A bridge of the host, up, with these addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +117,20 @@ pub enum Op {
         /// The address.
         address: IpNet,
     },
+    /// One more address of the host's that a running jail may use. A jail that starts is told its addresses.
+    AllowAddress {
+        /// The jail.
+        jail: Id,
+        /// The address.
+        address: IpAddr,
+    },
+    /// An address that a running jail may no longer use. One that does not run uses none.
+    DenyAddress {
+        /// The jail.
+        jail: Id,
+        /// The address.
+        address: IpAddr,
+    },
     /// The host forwards packets of this family. Never taken back: others may rely on it by then.
     EnsureForwarding(Family),
     /// These are all the firewall rules of the owner.
@@ -161,6 +176,14 @@ impl Op {
             },
             Self::RemoveAlias { interface, address } => Self::EnsureAlias {
                 interface: interface.clone(),
+                address: *address,
+            },
+            Self::AllowAddress { jail, address } => Self::DenyAddress {
+                jail: jail.clone(),
+                address: *address,
+            },
+            Self::DenyAddress { jail, address } => Self::AllowAddress {
+                jail: jail.clone(),
                 address: *address,
             },
             Self::SetRules { owner, .. } => Self::ClearRules(owner.clone()),
@@ -210,6 +233,8 @@ impl Op {
             | Self::UnmountDataset(_)
             | Self::RemoveInterface { .. }
             | Self::RemoveAlias { .. }
+            | Self::AllowAddress { .. }
+            | Self::DenyAddress { .. }
             | Self::ClearRules(_) => Vec::new(),
         }
     }
@@ -250,6 +275,8 @@ impl fmt::Display for Op {
             Self::RemoveAlias { interface, address } => {
                 write!(f, "remove address {address} from {interface}")
             }
+            Self::AllowAddress { jail, address } => write!(f, "allow jail {jail} the address {address}"),
+            Self::DenyAddress { jail, address } => write!(f, "deny jail {jail} the address {address}"),
             Self::EnsureForwarding(family) => write!(f, "forward {family} packets"),
             Self::SetRules { owner, rules } => {
                 write!(f, "rules of {owner}")?;
@@ -263,7 +290,6 @@ impl fmt::Display for Op {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::Id;
 
     fn id(text: &str) -> Id {
         text.parse().unwrap()
@@ -324,6 +350,14 @@ mod tests {
                 interface: name,
                 address,
             },
+            Op::AllowAddress {
+                jail: id("0a1b2c3d4e5f"),
+                address: address.addr(),
+            },
+            Op::DenyAddress {
+                jail: id("0a1b2c3d4e5f"),
+                address: address.addr(),
+            },
             Op::EnsureForwarding(Family::Inet),
             Op::SetRules {
                 owner: owner.clone(),
@@ -357,10 +391,13 @@ mod tests {
     fn what_plugins_may_not_plan_needs_no_capability() {
         for op in one_of_each() {
             let engine_only = op.capabilities().is_empty();
-            let destroys = op.to_string().split(' ').next().is_some_and(|verb| {
-                matches!(verb, "destroy" | "remove" | "no" | "rename" | "mount" | "unmount")
+            let is_the_hosts = op.to_string().split(' ').next().is_some_and(|verb| {
+                matches!(
+                    verb,
+                    "destroy" | "remove" | "no" | "rename" | "mount" | "unmount" | "allow" | "deny"
+                )
             });
-            assert_eq!(engine_only, destroys, "{op}");
+            assert_eq!(engine_only, is_the_hosts, "{op}");
         }
     }
 }

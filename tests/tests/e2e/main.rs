@@ -14,6 +14,7 @@ mod plugins;
 mod ports;
 mod refusals;
 mod reload;
+mod running_connect;
 mod stopping;
 mod survival;
 mod terminal;

@@ -25,7 +25,8 @@ fn url() -> String {
     format!("http://{HOST}:8080/")
 }
 
-fn rules(host: &Host) -> String {
+/// Our table, in an order of its own.
+pub fn rules(host: &Host) -> String {
     // Handles are numbers that the kernel gives; the order of elements is its own business too.
     let text = host.run("nft list table inet kleene");
     let mut lines: Vec<_> = text.stdout.split([',', '\n']).map(str::trim).collect();

@@ -55,7 +55,7 @@ impl Engine {
 
     /// What a network driver is told of a container's ports. What is published on the host's way out is published on
     /// its loopback interface as well, so that `localhost` works.
-    pub(super) fn published(&self, container: &Container) -> Result<Vec<PublishedPort>> {
+    pub(crate) fn published(&self, container: &Container) -> Result<Vec<PublishedPort>> {
         if container.ports.is_empty() {
             return Ok(Vec::new());
         }

@@ -1,8 +1,10 @@
 //! `POST /networks/connect` and `…/disconnect/…`.
 
+use std::net::IpAddr;
+
 use kleene_api::EndPointConfig;
 use kleene_plan::{Id, InterfaceName, MacAddress, Op, Owner};
-use kleene_store::{Container, Endpoint, Network, NetworkDriver, Object};
+use kleene_store::{Container, Endpoint, Network, NetworkDriver, Object, Read};
 
 use super::address::{choose4, choose6};
 use crate::Engine;
@@ -19,7 +21,7 @@ impl Engine {
         let network = self.find_network(&config.network)?;
         let _one_at_a_time = unpoisoned(&self.networks);
         self.locks.hold(&container, || {
-            let container = self.container_by_id(&container)?;
+            let container = self.present_container(&container)?;
             let network = self.network_by_id(&network)?;
             self.connect_found(&container, &network, config)
         })
@@ -36,17 +38,24 @@ impl Engine {
         let reserved = self.reserved_addresses(network)?;
         let id = Id::generate();
         let facts = self.network_facts(network)?;
-        self.store.write(|write| -> Result<()> {
-            let endpoint = Endpoint {
-                ip4: choose4(write, network, &config.ip_address, &reserved)?,
-                ip6: choose6(write, network, &config.ip_address6, &reserved)?,
+        let new_endpoint = |read: &Read<'_>| -> Result<Endpoint> {
+            Ok(Endpoint {
+                ip4: choose4(read, network, &config.ip_address, &reserved)?,
+                ip6: choose6(read, network, &config.ip_address6, &reserved)?,
                 host_interface: pair_side(&id, 'a')?,
                 jail_interface: pair_side(&id, 'b')?,
                 mac: MacAddress::of_endpoint(&id),
                 container: container.id.clone(),
                 network: network.id.clone(),
                 id: id.clone(),
-            };
+            })
+        };
+        if container.started.is_some() {
+            let endpoint = self.store.read(|read| new_endpoint(read))?;
+            return self.connect_running(container, network, &facts, &endpoint);
+        }
+        self.store.write(|write| -> Result<()> {
+            let endpoint = new_endpoint(write)?;
             write.insert_endpoint(&endpoint)?;
             // Asked now, so that a refusal comes with the request and not with the next start.
             self.plan_endpoint(&facts, &self.endpoint_facts(container, network, &endpoint))?;
@@ -93,11 +102,13 @@ impl Engine {
             .into_iter()
             .filter(|applied| concerns(&applied.op, &endpoint, &network.interface))
             .collect();
-        let undo: Vec<Op> = of_endpoint
-            .iter()
-            .rev()
-            .filter_map(|applied| applied.undo.clone())
-            .collect();
+        let mut undo = self.denials(container, &endpoint)?;
+        undo.extend(
+            of_endpoint
+                .iter()
+                .rev()
+                .filter_map(|applied| applied.undo.clone()),
+        );
         self.remove(
             "disconnect",
             &Object::Endpoint(endpoint.id.clone()),
@@ -110,6 +121,22 @@ impl Engine {
                 Ok(())
             },
         )
+    }
+}
+
+impl Engine {
+    /// What keeps a running jail that shares the host's network stack from using an endpoint's addresses, which may soon
+    /// be somebody else's. It was told them when it started, so that no operation of then is there to be undone.
+    fn denials(&self, container: &Id, endpoint: &Endpoint) -> Result<Vec<Op>> {
+        let container = self.container_by_id(container)?;
+        if container.network_driver != NetworkDriver::Ipnet || container.started.is_none() {
+            return Ok(Vec::new());
+        }
+        let deny = |address| Op::DenyAddress {
+            jail: container.id.clone(),
+            address,
+        };
+        Ok(addresses(endpoint).into_iter().map(deny).collect())
     }
 }
 
@@ -127,10 +154,6 @@ fn refuse_driver(container: &Container, network: &Network) -> Result<()> {
         NetworkDriver::Vnet if container.started.is_some() => {
             refuse("cannot connect a running vnet container to a network".to_owned())
         }
-        NetworkDriver::Ipnet if container.started.is_some() => refuse(format!(
-            "container {} runs: stop it, connect it, and start it again",
-            container.id
-        )),
         NetworkDriver::Vnet | NetworkDriver::Ipnet => Ok(()),
     }
 }
@@ -151,11 +174,13 @@ fn concerns(op: &Op, endpoint: &Endpoint, interface: &InterfaceName) -> bool {
         Op::EnsureAlias {
             interface: on,
             address,
-        } => {
-            on == interface
-                && [endpoint.ip4.map(Into::into), endpoint.ip6.map(Into::into)]
-                    .contains(&Some(address.addr()))
-        }
+        } => on == interface && addresses(endpoint).contains(&address.addr()),
+        Op::AllowAddress { address, .. } => addresses(endpoint).contains(address),
         _ => false,
     }
+}
+
+fn addresses(endpoint: &Endpoint) -> Vec<IpAddr> {
+    let ip4 = endpoint.ip4.map(IpAddr::from);
+    ip4.into_iter().chain(endpoint.ip6.map(IpAddr::from)).collect()
 }

@@ -5,6 +5,7 @@ mod connect;
 mod create;
 mod facts;
 mod remove;
+mod running;
 mod show;
 
 use kleene_plan::Id;

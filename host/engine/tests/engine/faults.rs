@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kleene_api::{ContainerConfig, ImageBuildConfig, NetworkDriver};
+use kleene_api::{ContainerConfig, ImageBuildConfig, NetworkConfig, NetworkDriver};
 use kleene_engine::{BuildEvent, Cancel, Engine, EngineError};
 use kleene_platform::Platform;
 use kleene_sim::{DaemonDied, Fault, When};
@@ -464,6 +464,86 @@ fn disconnecting_a_running_container() {
     case.endures_every_fault();
 }
 
+/// A running ipnet container with a published port; it is on network `one` if `connected`. There is a network `two`.
+fn prepare_running_ipnet(engine: &Engine, connected: bool) -> Result<(), EngineError> {
+    engine.create_network(&loopback("one", "10.1.0.0/24"))?;
+    engine.create_network(&NetworkConfig {
+        subnet6: "fd02::/64".to_owned(),
+        ..bridge("two", "10.2.0.0/24")
+    })?;
+    let config = ContainerConfig {
+        public_ports: vec![published("8080", "80")],
+        ..with_driver("web", NetworkDriver::Ipnet)
+    };
+    engine.create_container(&config)?;
+    if connected {
+        engine.connect(&endpoint("web", "one"))?;
+    }
+    start(engine, "web").map(|_| ())
+}
+
+#[test]
+fn connecting_a_running_ipnet_container() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, engine| prepare_running_ipnet(engine, true),
+        act: |_, engine| engine.connect(&endpoint("web", "two")),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn connecting_a_running_ipnet_container_to_its_first_network() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, engine| prepare_running_ipnet(engine, false),
+        act: |_, engine| engine.connect(&endpoint("web", "two")),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn disconnecting_a_running_ipnet_container() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |_, engine| prepare_running_ipnet(engine, true),
+        act: |_, engine| engine.disconnect("one", "web"),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn disconnecting_an_ipnet_container_that_was_connected_while_it_ran() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |_, engine| {
+            prepare_running_ipnet(engine, true)?;
+            engine.connect(&endpoint("web", "two"))
+        },
+        act: |_, engine| engine.disconnect("two", "web"),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn stopping_an_ipnet_container_that_was_connected_while_it_ran() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |_, engine| {
+            prepare_running_ipnet(engine, true)?;
+            engine.connect(&endpoint("web", "two"))
+        },
+        act: |_, engine| {
+            let stopped = engine.stop_container("web").map(|_| ());
+            if stopped.is_err() {
+                eventually("a jail and its record agree", || agree(engine));
+            }
+            stopped
+        },
+    };
+    case.endures_every_fault();
+}
+
 #[test]
 fn creating_a_volume() {
     let case = UseCase {
@@ -485,7 +565,7 @@ fn removing_a_volume() {
 }
 
 #[test]
-fn connecting_changes_nothing_on_the_host_and_so_cannot_fail_half_way() {
+fn connecting_a_stopped_container_changes_nothing_on_the_host_and_so_cannot_fail_half_way() {
     let world = World::new();
     let engine = world.open();
     world.base(&engine);

@@ -1,8 +1,8 @@
 //! Networks and the addresses of those connected to them.
 
-use kleene_api::{AUTO, EndPointConfig, NetworkConfig, NetworkDriver, NetworkType};
+use kleene_api::{AUTO, ContainerConfig, EndPointConfig, NetworkConfig, NetworkDriver, NetworkType};
 
-use crate::world::{World, bridge, endpoint, is_running, loopback, refusal, start, with_driver};
+use crate::world::{World, bridge, endpoint, is_running, loopback, published, refusal, start, with_driver};
 
 /// A world with an image, and containers of the vnet and ipnet drivers.
 fn with_containers(names: &[(&str, NetworkDriver)]) -> (World, kleene_engine::Engine) {
@@ -346,4 +346,89 @@ fn one_default_route_is_taken_however_many_networks_have_a_gateway() {
         panic!("{:?}", launch.jail.network);
     };
     assert_eq!((interfaces.len(), default_routes.len()), (2, 1));
+}
+
+/// What the host says of a container's jail: its addresses.
+fn jail_of(world: &World, id: &kleene_plan::Id) -> String {
+    world.sim.inventory().lines()[&format!("jail {id}")].clone()
+}
+
+#[test]
+fn a_running_ipnet_container_gets_an_address_when_it_is_connected_and_loses_it_when_disconnected() {
+    let world = World::new();
+    let engine = world.open();
+    world.base(&engine);
+    engine.create_network(&loopback("one", "10.1.0.0/24")).unwrap();
+    let dual = NetworkConfig {
+        subnet6: "fd02::/64".to_owned(),
+        ..loopback("two", "10.2.0.0/24")
+    };
+    engine.create_network(&dual).unwrap();
+    let id = engine
+        .create_container(&with_driver("web", NetworkDriver::Ipnet))
+        .unwrap();
+    engine.connect(&endpoint("web", "one")).unwrap();
+    start(&engine, "web").unwrap();
+    let before = world.sim.inventory();
+    assert_eq!(jail_of(&world, &id), "10.1.0.1");
+
+    engine.connect(&endpoint("web", "two")).unwrap();
+    assert_eq!(jail_of(&world, &id), "10.1.0.1 10.2.0.1 fd02::1");
+    let inventory = world.sim.inventory().to_string();
+    assert!(
+        inventory.contains("address 10.2.0.1/32 on kleene1"),
+        "{inventory}"
+    );
+    assert!(
+        inventory.contains("address fd02::1/128 on kleene1"),
+        "{inventory}"
+    );
+
+    // It survives the daemon, and goes as it came.
+    let engine = world.restart();
+    assert_eq!(jail_of(&world, &id), "10.1.0.1 10.2.0.1 fd02::1");
+    engine.disconnect("two", "web").unwrap();
+    assert_eq!(world.sim.inventory().since(&before), "");
+    engine.disconnect("one", "web").unwrap();
+    assert_eq!(jail_of(&world, &id), "");
+    assert!(is_running(&engine, "web"));
+}
+
+#[test]
+fn an_address_that_the_host_got_meanwhile_is_refused_in_the_words_of_the_contract_and_nothing_has_changed() {
+    let (world, engine) = with_containers(&[("web", NetworkDriver::Ipnet)]);
+    engine.create_network(&loopback("net", "10.1.0.0/24")).unwrap();
+    start(&engine, "web").unwrap();
+    world.sim.remove_interface(&"kleene0".parse().unwrap());
+    let before = world.sim.inventory();
+    let refused = refusal(engine.connect(&endpoint("web", "net")));
+    assert_eq!(
+        refused,
+        "error adding 10.1.0.1/32 alias to kleene0: interface kleene0 does not exist"
+    );
+    assert_eq!(world.sim.inventory().since(&before), "");
+    assert!(
+        engine
+            .inspect_network("net")
+            .unwrap()
+            .network_endpoints
+            .is_empty()
+    );
+}
+
+#[test]
+fn published_ports_of_a_running_container_are_open_from_its_first_network_on() {
+    let (world, engine) = with_containers(&[]);
+    let config = ContainerConfig {
+        public_ports: vec![published("8080", "80")],
+        ..with_driver("web", NetworkDriver::Ipnet)
+    };
+    engine.create_container(&config).unwrap();
+    engine.create_network(&loopback("net", "10.1.0.0/24")).unwrap();
+    start(&engine, "web").unwrap();
+    engine.connect(&endpoint("web", "net")).unwrap();
+    let inventory = world.sim.inventory().to_string();
+    assert!(inventory.contains("8080"), "{inventory}");
+    engine.disconnect("net", "web").unwrap();
+    assert!(!world.sim.inventory().to_string().contains("8080"));
 }

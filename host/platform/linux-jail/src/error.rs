@@ -79,6 +79,9 @@ pub enum Error {
     /// The jail that was to be joined is not there.
     #[error("jail '{0}' does not run")]
     NotRunning(Id),
+    /// A jail whose network is not a choice of the host's addresses.
+    #[error("jail '{0}' is not confined to addresses of the host; they cannot be changed while it runs")]
+    NotConfined(Id),
     /// Processes that cannot be killed, because they wait in the kernel.
     #[error("jail '{0}' does not end: a process waits uninterruptibly in the kernel, probably for a disk")]
     WillNotEnd(Id),

@@ -11,7 +11,7 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions};
 use rustix::thread::ThreadNameSpaceType;
 
-use crate::address_filter::{self, Addresses};
+use crate::addresses::Confinement;
 use crate::cgroup::Cgroup;
 use crate::child::{Child, Place, Stdio};
 use crate::error::{Error, Result, Step};
@@ -47,7 +47,7 @@ fn start(launch: &Launch, jail_dir: &Path) -> Result<Launched> {
     let parameters = Parameters::parse(&launch.jail.parameters)?;
     signal::forget_ended_by(jail_dir)?;
     let jail = Jail::make(launch, jail_dir)?;
-    let started = start_in(&jail.cgroup, launch, &parameters).and_then(|(process, io)| {
+    let started = start_in(&jail, launch, &parameters).and_then(|(process, io)| {
         FirstProcess::identify(process.pid)?.write(jail_dir)?;
         Ok((process, io))
     });
@@ -61,10 +61,13 @@ fn start(launch: &Launch, jail_dir: &Path) -> Result<Launched> {
     }
 }
 
-fn start_in(cgroup: &Cgroup, launch: &Launch, parameters: &Parameters) -> Result<(Process, ProcessIo)> {
+fn start_in(jail: &Jail, launch: &Launch, parameters: &Parameters) -> Result<(Process, ProcessIo)> {
     if let JailNetwork::Addresses(addresses) = &launch.jail.network {
-        let addresses = Addresses::new(addresses, parameters.raw_sockets.unwrap_or(false));
-        address_filter::confine(cgroup.birthplace()?, &addresses)?;
+        let confinement = Confinement {
+            addresses: addresses.clone(),
+            raw_sockets: parameters.raw_sockets.unwrap_or(false),
+        };
+        confinement.begin(&jail.cgroup, &jail.dir)?;
     }
     let step = || "make the devices of the jail".to_owned();
     let devpts = parameters
@@ -85,7 +88,7 @@ fn start_in(cgroup: &Cgroup, launch: &Launch, parameters: &Parameters) -> Result
     give_birth(
         launch,
         parameters,
-        cgroup,
+        &jail.cgroup,
         Place::New(devices),
         NAMESPACES,
         terminal,
@@ -263,7 +266,9 @@ impl Jail {
 
     /// Removes all of it, each thing even if another cannot be removed; tells the first that could not.
     fn unmake(&self) -> Result<()> {
-        let forgotten = FirstProcess::forget(&self.dir).and(signal::forget_ended_by(&self.dir));
+        let forgotten = FirstProcess::forget(&self.dir)
+            .and(Confinement::forget(&self.dir))
+            .and(signal::forget_ended_by(&self.dir));
         let given_back = self.borrowed.as_ref().map_or(Ok(()), Borrowed::give_back);
         forgotten.and(given_back).and(self.cgroup.remove())
     }

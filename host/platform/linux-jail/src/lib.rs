@@ -9,6 +9,7 @@
 #![cfg(target_os = "linux")]
 
 mod address_filter;
+mod addresses;
 mod capabilities;
 mod cgroup;
 mod child;
@@ -30,6 +31,7 @@ mod sys;
 mod syscalls;
 mod terminal;
 
+pub use addresses::{addresses, allow_address, deny_address};
 pub use error::{Error, Result};
 pub use jail_file::{jail, jails};
 pub use launcher::LinuxLauncher;

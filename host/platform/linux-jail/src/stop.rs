@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use crate::addresses::Confinement;
 use crate::cgroup::Cgroup;
 use crate::error::{Error, Result, Step};
 use crate::jail_file::FirstProcess;
@@ -44,6 +45,7 @@ pub fn stop(run_root: &Path, id: &Id, grace: Duration) -> Result<()> {
         }
     }
     FirstProcess::forget(&jail_dir)?;
+    Confinement::forget(&jail_dir)?;
     cgroup.remove()
 }
 

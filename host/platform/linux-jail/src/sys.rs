@@ -167,13 +167,40 @@ struct AttachProgram {
     program: u32,
     attach_type: u32,
     flags: u32,
+    replaced: u32,
+}
+
+/// `union bpf_attr` for `BPF_PROG_QUERY`, up to what we read.
+#[repr(C)]
+#[derive(Default)]
+struct QueryPrograms {
+    target: u32,
+    attach_type: u32,
+    query_flags: u32,
+    attach_flags: u32,
+    ids: u64,
+    count: u32,
+    _padding: u32,
+}
+
+/// `union bpf_attr` for `BPF_PROG_GET_FD_BY_ID`.
+#[repr(C)]
+#[derive(Default)]
+struct OpenProgram {
+    id: u32,
+    next_id: u32,
+    flags: u32,
 }
 
 const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_PROG_ATTACH: libc::c_int = 8;
+const BPF_PROG_GET_FD_BY_ID: libc::c_int = 13;
+const BPF_PROG_QUERY: libc::c_int = 16;
 
 /// Beside programs of cgroups above.
 const BPF_F_ALLOW_MULTI: u32 = 2;
+/// In the place of another program (Linux 5.6).
+const BPF_F_REPLACE: u32 = 4;
 
 /// Loads an eBPF program after the kernel has checked it (bpf(2)). If it does not pass, the error is what the kernel
 /// wrote about it.
@@ -227,13 +254,20 @@ fn try_load_bpf_program(
     }
 }
 
-/// Attaches an eBPF program to a cgroup (bpf(2)).
-pub(crate) fn attach_bpf_program(program: &OwnedFd, cgroup: impl AsFd, attach_type: u32) -> io::Result<()> {
+/// Attaches an eBPF program to a cgroup, if wanted in the place of another one (bpf(2)).
+pub(crate) fn attach_bpf_program(
+    program: &OwnedFd,
+    cgroup: impl AsFd,
+    attach_type: u32,
+    in_place_of: Option<&OwnedFd>,
+) -> io::Result<()> {
+    let replace = if in_place_of.is_some() { BPF_F_REPLACE } else { 0 };
     let mut attr = AttachProgram {
         target: cgroup.as_fd().as_raw_fd() as u32,
         program: program.as_raw_fd() as u32,
         attach_type,
-        flags: BPF_F_ALLOW_MULTI,
+        flags: BPF_F_ALLOW_MULTI | replace,
+        replaced: in_place_of.map_or(0, |program| program.as_raw_fd() as u32),
     };
     // SAFETY: `attr` lives across the call and its size is told.
     let result = unsafe {
@@ -248,5 +282,50 @@ pub(crate) fn attach_bpf_program(program: &OwnedFd, cgroup: impl AsFd, attach_ty
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+/// The eBPF program that is attached to a cgroup itself, if there is one (bpf(2)). Of several, the first.
+pub(crate) fn attached_bpf_program(cgroup: impl AsFd, attach_type: u32) -> io::Result<Option<OwnedFd>> {
+    let mut ids = [0_u32; 16];
+    let mut query = QueryPrograms {
+        target: cgroup.as_fd().as_raw_fd() as u32,
+        attach_type,
+        ids: ids.as_mut_ptr() as u64,
+        count: ids.len() as u32,
+        ..QueryPrograms::default()
+    };
+    // SAFETY: `query` points to an array of as many numbers as it says; both outlive the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_QUERY,
+            &mut query,
+            size_of::<QueryPrograms>(),
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if query.count == 0 {
+        return Ok(None);
+    }
+    let mut open = OpenProgram {
+        id: ids[0],
+        ..OpenProgram::default()
+    };
+    // SAFETY: `open` lives across the call and its size is told.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            BPF_PROG_GET_FD_BY_ID,
+            &mut open,
+            size_of::<OpenProgram>(),
+        )
+    };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel has just made this descriptor for us and nobody else knows it.
+        Ok(fd) if fd >= 0 => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
+        _ => Err(io::Error::last_os_error()),
     }
 }

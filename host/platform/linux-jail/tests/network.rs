@@ -428,3 +428,94 @@ fn an_interface_that_does_not_exist_is_named() {
     assert!(outcome.failure().starts_with(expected), "{}", outcome.failure());
     assert!(!container.cgroup().exists());
 }
+
+/// What the probe prints in a jail that runs.
+fn probe_in(container: &Container, argument: &str) -> String {
+    let outcome = container.exec(&format!("/probe/socket_probe {argument}"));
+    let line = outcome.output.lines().next().unwrap_or_default();
+    line.split_once(": ").map_or(line, |(_, value)| value).to_owned()
+}
+
+fn allow(container: &Container, address: &str) {
+    let address = address.parse().unwrap();
+    kleene_linux_jail::allow_address(&container.run_root(), &container.id, address).unwrap();
+}
+
+fn deny(container: &Container, address: &str) {
+    let address = address.parse().unwrap();
+    kleene_linux_jail::deny_address(&container.run_root(), &container.id, address).unwrap();
+}
+
+fn addresses(container: &Container) -> Option<Vec<IpAddr>> {
+    kleene_linux_jail::addresses(&container.run_root(), &container.id).unwrap()
+}
+
+#[test]
+fn a_running_jail_may_use_an_address_from_when_it_is_allowed_until_it_is_denied() {
+    host(HOST);
+    let container = confined(&["10.9.0.2"]);
+    let _jail = container.start("echo ready; exec sleep 1000");
+    for other in ["10.9.0.3", "fd09::2"] {
+        let bind = match other.contains(':') {
+            true => format!("bind-tcp=[{other}]:0"),
+            false => format!("bind-tcp={other}:0"),
+        };
+        let before = probe_in(&container, &bind);
+        assert!(!before.contains(other), "{before}");
+        allow(&container, other);
+        allow(&container, other);
+        let allowed = probe_in(&container, &bind);
+        assert!(allowed.contains(other), "{allowed}");
+        assert!(
+            probe_in(&container, "bind-tcp=0.0.0.0:0").contains("10.9.0.2"),
+            "the first stays the first"
+        );
+        deny(&container, other);
+        assert_eq!(probe_in(&container, &bind), before);
+    }
+    assert_eq!(addresses(&container), Some(vec!["10.9.0.2".parse().unwrap()]));
+    container.stop(Duration::ZERO);
+    assert_eq!(addresses(&container), None);
+}
+
+#[test]
+fn a_connection_ends_when_its_address_is_denied() {
+    host(HOST);
+    let container = confined(&["10.9.0.2"]);
+    let _jail = container.start("nc -ll -p 8000 -e cat & echo ready; exec sleep 1000");
+    let address: SocketAddr = "10.9.0.2:8000".parse().unwrap();
+    support::eventually("it listens", || TcpStream::connect(address).is_ok());
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut echoed = [0; 1];
+    stream.write_all(b"a").unwrap();
+    std::io::Read::read_exact(&mut stream, &mut echoed).unwrap();
+    deny(&container, "10.9.0.2");
+    stream.write_all(b"b").unwrap();
+    assert!(std::io::Read::read_exact(&mut stream, &mut echoed).is_err());
+    container.stop(Duration::ZERO);
+}
+
+#[test]
+fn a_jail_without_addresses_can_get_some_and_lose_them_again() {
+    host(HOST);
+    let container = confined(&[]);
+    let _jail = container.start("echo ready; exec sleep 1000");
+    assert_eq!(addresses(&container), Some(Vec::new()));
+    let connect = format!("connect-tcp={}", tcp_service("10.9.0.1:0"));
+    let before = probe_in(&container, &connect);
+    allow(&container, "10.9.0.2");
+    assert_eq!(probe_in(&container, &connect), "10.9.0.2");
+    deny(&container, "10.9.0.2");
+    assert_eq!(probe_in(&container, &connect), before);
+    container.stop(Duration::ZERO);
+}
+
+#[test]
+fn addresses_of_a_jail_that_does_not_run_cannot_be_allowed_and_need_not_be_denied() {
+    let container = confined(&["10.9.0.2"]);
+    let address = "10.9.0.3".parse().unwrap();
+    let refused = kleene_linux_jail::allow_address(&container.run_root(), &container.id, address);
+    assert!(refused.unwrap_err().to_string().ends_with("does not run"));
+    kleene_linux_jail::deny_address(&container.run_root(), &container.id, address).unwrap();
+}

@@ -72,6 +72,16 @@ impl LinuxPlatform {
             .collect()
     }
 
+    /// # Errors
+    /// [`PlatformError::NotFound`] if no jail of this name runs that shares the host's network stack.
+    fn addresses_of_jail(&self, jail: &Id) -> Result<Vec<IpAddr>> {
+        kleene_linux_jail::addresses(&self.config.run_dir, jail)
+            .or_failed(|| format!("read the addresses of jail {jail}"))?
+            .ok_or_else(|| PlatformError::NotFound {
+                object: format!("a running jail {jail} with addresses of the host"),
+            })
+    }
+
     fn set_rules(&self, owner: &Owner, rules: &[Rule]) -> Result<()> {
         self.firewall.set(owner, rules, self.addresses_for(rules)?)?;
         let containers: BTreeSet<IpAddr> = rules
@@ -142,6 +152,10 @@ impl Platform for LinuxPlatform {
             Op::RemoveAlias { interface, address } => {
                 self.network.would_remove_address(interface, *address)?
             }
+            Op::AllowAddress { jail, address } => !self.addresses_of_jail(jail)?.contains(address),
+            Op::DenyAddress { jail, address } => kleene_linux_jail::addresses(&self.config.run_dir, jail)
+                .or_failed(|| format!("read the addresses of jail {jail}"))?
+                .is_some_and(|addresses| addresses.contains(address)),
             Op::EnsureForwarding(family) => !net::forwarding_is_enabled(*family)?,
             Op::SetRules { owner, rules } => self
                 .firewall
@@ -178,6 +192,14 @@ impl Platform for LinuxPlatform {
             }
             Op::EnsureAlias { interface, address } => self.network.ensure_address(interface, *address),
             Op::RemoveAlias { interface, address } => self.network.remove_address(interface, *address),
+            Op::AllowAddress { jail, address } => {
+                kleene_linux_jail::allow_address(&self.config.run_dir, jail, *address)
+                    .or_failed(|| format!("let jail {jail} use address {address}"))
+            }
+            Op::DenyAddress { jail, address } => {
+                kleene_linux_jail::deny_address(&self.config.run_dir, jail, *address)
+                    .or_failed(|| format!("take address {address} from jail {jail}"))
+            }
             Op::EnsureForwarding(family) => net::enable_forwarding(*family),
             Op::SetRules { owner, rules } => self.set_rules(owner, rules),
             Op::ClearRules(owner) => self.firewall.clear(owner),

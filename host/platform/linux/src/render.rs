@@ -74,6 +74,12 @@ pub(crate) fn render(
             format!("ip address add {address} dev {interface} proto 0x6b")
         }
         Op::RemoveAlias { interface, address } => format!("ip address del {address} dev {interface}"),
+        Op::AllowAddress { jail, address } => {
+            format!("# the address filter of cgroup kleene/{jail}: {address} may be used")
+        }
+        Op::DenyAddress { jail, address } => {
+            format!("# the address filter of cgroup kleene/{jail}: {address} may not be used")
+        }
         Op::EnsureForwarding(Family::Inet) => "sysctl -w net.ipv4.ip_forward=1".to_owned(),
         Op::EnsureForwarding(Family::Inet6) => "sysctl -w net.ipv6.conf.all.forwarding=1".to_owned(),
         Op::SetRules { owner, rules } => {

@@ -1,11 +1,12 @@
 //! Jails that run, and the processes in them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::mpsc::Sender;
 
-use kleene_plan::{Id, JailNetwork, JailSpec, Launch, LaunchMode};
-use kleene_platform::JailInfo;
+use kleene_plan::{Id, JailNetwork, JailSpec, Launch, LaunchMode, Op};
+use kleene_platform::{JailInfo, PlatformError, Result};
 
 use crate::message::Message;
 use crate::network::Network;
@@ -77,7 +78,7 @@ impl Jails {
         pid: u32,
         messages: Sender<Message>,
         network: &mut Network,
-    ) -> Result<(), String> {
+    ) -> std::result::Result<(), String> {
         let id = &launch.jail.id;
         let process = Process {
             pid,
@@ -117,6 +118,49 @@ impl Jails {
         self.running.remove(id);
         network.move_out_of(id);
         true
+    }
+
+    /// Whether an operation on a running jail would change anything; `None`: it is about something else.
+    pub(crate) fn would_change(&self, op: &Op) -> Option<Result<bool>> {
+        match op {
+            Op::AllowAddress { jail, address } => Some(match self.addresses(jail) {
+                Some(addresses) => Ok(!addresses.contains(address)),
+                None => Err(PlatformError::NotFound {
+                    object: format!("a running jail {jail} with addresses of the host"),
+                }),
+            }),
+            Op::DenyAddress { jail, address } => Some(Ok(self
+                .addresses(jail)
+                .is_some_and(|addresses| addresses.contains(address)))),
+            _ => None,
+        }
+    }
+
+    fn addresses(&self, id: &Id) -> Option<&Vec<IpAddr>> {
+        match &self.running.get(id)?.spec.network {
+            JailNetwork::Addresses(addresses) => Some(addresses),
+            _ => None,
+        }
+    }
+
+    /// Carries out an operation that would change something.
+    pub(crate) fn perform(&mut self, op: &Op, network: &Network) -> Result<()> {
+        let (Op::AllowAddress { jail, address } | Op::DenyAddress { jail, address }) = op else {
+            return Ok(());
+        };
+        if matches!(op, Op::AllowAddress { .. }) && !network.has_address(*address) {
+            let action = format!("let jail {jail} use address {address}");
+            return Err(PlatformError::failed(action, "it is on no interface of the host"));
+        }
+        if let Some(Jail { spec, .. }) = self.running.get_mut(jail)
+            && let JailNetwork::Addresses(addresses) = &mut spec.network
+        {
+            addresses.retain(|other| other != address);
+            if matches!(op, Op::AllowAddress { .. }) {
+                addresses.push(*address);
+            }
+        }
+        Ok(())
     }
 
     /// Sends a signal to all processes of a jail.
@@ -165,7 +209,7 @@ impl Jails {
 }
 
 /// What must be there for a jail: its root, the sources of its mounts, its addresses, its interfaces.
-fn prepare(jail: &JailSpec, network: &mut Network) -> Result<(), String> {
+fn prepare(jail: &JailSpec, network: &mut Network) -> std::result::Result<(), String> {
     let sources = jail.mounts.iter().map(|mount| &mount.source);
     if let Some(missing) = std::iter::once(&jail.root)
         .chain(sources)

@@ -136,9 +136,10 @@ impl Shared {
 
 impl Host {
     pub(crate) fn would_change(&self, op: &Op) -> Result<bool> {
-        // Every operation is about one of the two; one that is about neither would change nothing.
+        // Every operation is about one of them; one that is about none would change nothing.
         self.storage
             .would_change(op)
+            .or_else(|| self.jails.would_change(op))
             .or_else(|| self.network.would_change(op))
             .unwrap_or(Ok(false))
     }
@@ -156,6 +157,9 @@ impl Host {
     }
 
     fn perform(&mut self, op: &Op) -> Result<()> {
+        if self.jails.would_change(op).is_some() {
+            return self.jails.perform(op, &self.network);
+        }
         if self.storage.would_change(op).is_none() {
             return self.network.perform(op);
         }

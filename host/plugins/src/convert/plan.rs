@@ -147,6 +147,8 @@ fn op_to_wit(op: &Op) -> Result<planning::Op, String> {
         | Op::UnmountDataset(_)
         | Op::RemoveInterface { .. }
         | Op::RemoveAlias { .. }
+        | Op::AllowAddress { .. }
+        | Op::DenyAddress { .. }
         | Op::ClearRules(_) => return Err(format!("'{op}' is the host's own and not reviewed")),
     })
 }

@@ -31,6 +31,8 @@ pub(crate) enum Helper {
     LoadPacketBytes = 26,
     /// Binds a socket.
     Bind = 64,
+    /// The whole of a socket of which only the common part is known.
+    FullSocket = 95,
 }
 
 const LOAD_WORD: u8 = 0x61;
@@ -45,6 +47,7 @@ const AND_WORD: u8 = 0x54;
 const OR_WORDS: u8 = 0x4c;
 const JUMP: u8 = 0x05;
 const JUMP_IF_EQUAL: u8 = 0x16;
+const JUMP_IF_NULL: u8 = 0x15;
 const JUMP_UNLESS_EQUAL: u8 = 0x56;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
@@ -135,6 +138,11 @@ impl Assembler {
     /// `if register == value goto label`
     pub(crate) fn jump_if(&mut self, register: Register, value: u32, label: Label) {
         self.push_jump(JUMP_IF_EQUAL, register, value, label);
+    }
+
+    /// `if pointer == NULL goto label`
+    pub(crate) fn jump_if_null(&mut self, register: Register, label: Label) {
+        self.push_jump(JUMP_IF_NULL, register, 0, label);
     }
 
     /// `if register != value goto label`

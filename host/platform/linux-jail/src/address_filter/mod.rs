@@ -9,7 +9,10 @@
 //! - Connecting and sending bind the sender to the jail's first address unless it is bound already. Loopback as a
 //!   destination becomes the jail's own address: services of the host that listen there are out of reach.
 //! - Packets that leave with another address than the jail's, or arrive for another, are dropped, however the socket
-//!   came by them: what listens without binding, for instance.
+//!   came by them: what listens without binding, for instance. What the firewall translates on its way out leaves with
+//!   the host's address; it passes by the address of its socket.
+//!
+//! The addresses can be changed while the jail runs: each program is replaced by one made anew.
 //!
 //! Different from FreeBSD: who binds to the unspecified address with several addresses at hand gets the first and not
 //! all; multicast and broadcast are not received; the host's interfaces and abstract UNIX sockets are visible.
@@ -19,7 +22,7 @@ mod programs;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::error::{Error, Result};
 use crate::sys;
@@ -70,6 +73,20 @@ impl Addresses {
     }
 }
 
+/// Every point at which the kernel asks.
+const ALL_POINTS: [AttachPoint; 9] = [
+    // What leaves or arrives first: from then on nothing passes that should not.
+    AttachPoint::Egress,
+    AttachPoint::Ingress,
+    AttachPoint::SocketCreate,
+    AttachPoint::Bind4,
+    AttachPoint::Bind6,
+    AttachPoint::Connect4,
+    AttachPoint::Connect6,
+    AttachPoint::Send4,
+    AttachPoint::Send6,
+];
+
 /// When the kernel asks (`enum bpf_attach_type`, linux/bpf.h).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AttachPoint {
@@ -102,12 +119,34 @@ impl AttachPoint {
 pub(crate) fn confine(cgroup: Option<impl AsFd>, addresses: &Addresses) -> Result<()> {
     let cgroup = cgroup.ok_or_else(|| not_supported(io::ErrorKind::Unsupported.into()))?;
     for point in addresses.attach_points() {
-        let program = programs::program(point, addresses);
-        sys::load_bpf_program(&program, point.program_type(), point as u32)
-            .and_then(|program| sys::attach_bpf_program(&program, &cgroup, point as u32))
-            .map_err(not_supported)?;
+        attach(&cgroup, point, addresses, None).map_err(not_supported)?;
     }
     Ok(())
+}
+
+/// Confines the processes of a cgroup to other addresses than before, while they run. Each program is replaced at once
+/// by its successor; of a family without addresses any more it stays, and refuses everything.
+pub(crate) fn confine_anew(cgroup: Option<impl AsFd>, addresses: &Addresses) -> Result<()> {
+    let cgroup = cgroup.ok_or_else(|| not_supported(io::ErrorKind::Unsupported.into()))?;
+    let needed = addresses.attach_points();
+    for point in ALL_POINTS {
+        let present = sys::attached_bpf_program(&cgroup, point as u32).map_err(not_supported)?;
+        if present.is_some() || needed.contains(&point) {
+            attach(&cgroup, point, addresses, present.as_ref()).map_err(not_supported)?;
+        }
+    }
+    Ok(())
+}
+
+fn attach(
+    cgroup: impl AsFd,
+    point: AttachPoint,
+    addresses: &Addresses,
+    in_place_of: Option<&OwnedFd>,
+) -> io::Result<()> {
+    let program = programs::program(point, addresses);
+    let program = sys::load_bpf_program(&program, point.program_type(), point as u32)?;
+    sys::attach_bpf_program(&program, cgroup, point as u32, in_place_of)
 }
 
 fn not_supported(source: io::Error) -> Error {

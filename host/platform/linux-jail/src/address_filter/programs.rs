@@ -29,6 +29,7 @@ mod request {
 /// `struct __sk_buff` (linux/bpf.h), and the headers of packets (RFC 791, RFC 8200).
 mod packet {
     pub(super) const PROTOCOL: i16 = 16;
+    pub(super) const SOCKET: i16 = 168;
     pub(super) const IPV4: u16 = 0x0800;
     pub(super) const IPV6: u16 = 0x86dd;
     pub(super) const SOURCE4: u32 = 12;
@@ -50,8 +51,8 @@ pub(super) fn program(at: AttachPoint, addresses: &Addresses) -> Vec<u64> {
         AttachPoint::Connect6 => program.connect6(),
         AttachPoint::Send4 => program.send4(),
         AttachPoint::Send6 => program.send6(),
-        AttachPoint::Ingress => program.packet(packet::DESTINATION4, packet::DESTINATION6),
-        AttachPoint::Egress => program.packet(packet::SOURCE4, packet::SOURCE6),
+        AttachPoint::Ingress => program.incoming(),
+        AttachPoint::Egress => program.outgoing(),
     }
     program.end()
 }
@@ -208,22 +209,68 @@ impl<'a> Program<'a> {
         self.code.jump(self.pass);
     }
 
-    /// Packets whose address at these offsets is ours.
-    fn packet(&mut self, offset4: u32, offset6: u32) {
+    /// Packets for an address of ours.
+    fn incoming(&mut self) {
         let (v4, v6) = (self.code.label(), self.code.label());
+        self.jump_by_family(v4, v6);
+        self.code.put(v4);
+        self.pass_packet_if_ours4(packet::DESTINATION4);
+        self.code.jump(self.refuse);
+        self.code.put(v6);
+        self.pass_packet_if_ours6(packet::DESTINATION6);
+    }
+
+    /// Packets from an address of ours. They are seen after the firewall has translated them, into the host's address
+    /// when they leave it or answer what came for a published port: then the socket's own address counts. That of a raw
+    /// socket does not, because its packets may say anything.
+    fn outgoing(&mut self) {
+        let (v4, v6) = (self.code.label(), self.code.label());
+        self.jump_by_family(v4, v6);
+        self.code.put(v4);
+        self.pass_packet_if_ours4(packet::SOURCE4);
+        self.load_socket();
+        self.code.load(Argument2, Result, socket::SOURCE4);
+        self.pass_if_ours4(Argument2);
+        self.code.jump(self.refuse);
+        self.code.put(v6);
+        self.pass_packet_if_ours6(packet::SOURCE6);
+        self.load_socket();
+        self.load_words(Result, socket::SOURCE6);
+        self.pass_if_ours6();
+    }
+
+    /// Goes to the label of the packet's family; a packet of another is refused.
+    fn jump_by_family(&mut self, v4: Label, v6: Label) {
         self.code.load(Argument2, Saved, packet::PROTOCOL);
         self.code.jump_if(Argument2, u32::from(packet::IPV4.to_be()), v4);
         self.code.jump_if(Argument2, u32::from(packet::IPV6.to_be()), v6);
         self.code.jump(self.refuse);
-        self.code.put(v4);
-        self.load_from_packet(offset4, 4);
+    }
+
+    fn pass_packet_if_ours4(&mut self, offset: u32) {
+        self.load_from_packet(offset, 4);
         self.code.load(Argument2, Frame, -16);
         self.pass_if_ours4(Argument2);
-        self.code.jump(self.refuse);
-        self.code.put(v6);
-        self.load_from_packet(offset6, 16);
+    }
+
+    fn pass_packet_if_ours6(&mut self, offset: u32) {
+        self.load_from_packet(offset, 16);
         self.load_words(Frame, -16);
         self.pass_if_ours6();
+    }
+
+    /// The packet's socket becomes the result, if it is for TCP or UDP; else the packet is refused.
+    fn load_socket(&mut self) {
+        let known = self.code.label();
+        self.code.load_pointer(Argument1, Saved, packet::SOCKET);
+        self.code.jump_if_null(Argument1, self.refuse);
+        self.code.call(Helper::FullSocket);
+        self.code.jump_if_null(Result, self.refuse);
+        self.code.load(Argument2, Result, socket::TYPE);
+        self.code.jump_if(Argument2, libc::SOCK_STREAM as u32, known);
+        self.code.jump_if(Argument2, libc::SOCK_DGRAM as u32, known);
+        self.code.jump(self.refuse);
+        self.code.put(known);
     }
 
     /// Copies bytes of the packet to the end of the stack.
