@@ -105,16 +105,15 @@ fn cidr(field: &str, text: &str, family: Family) -> Result<Option<IpNet>> {
         Ok(address) => IpNet::from(address),
         Err(_) => text.parse::<IpNet>().map_err(|_| unreadable())?,
     };
+    if net.trunc() != net {
+        return Err(unreadable());
+    }
     if Family::of(net.addr()) != family {
         return Err(EngineError::invalid(format!(
             "invalid {field}: wrong IP protocol"
         )));
     }
-    if net.trunc() == net {
-        Ok(Some(net))
-    } else {
-        Err(unreadable())
-    }
+    Ok(Some(net))
 }
 
 /// An explicit IPv4 address of an endpoint.
@@ -157,6 +156,10 @@ mod tests {
         assert_eq!(
             text(subnet4("subnet", "10.0.1.1/24")),
             "invalid subnet: could not parse cidr block: \"10.0.1.1/24\""
+        );
+        assert_eq!(
+            text(subnet6("subnet6", "10.0.1.1/24")),
+            "invalid subnet6: could not parse cidr block: \"10.0.1.1/24\""
         );
         assert_eq!(
             text(subnet4("subnet", "fd00::/64")),

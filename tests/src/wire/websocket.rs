@@ -257,10 +257,15 @@ impl Conversation {
                     code: u16::from_be_bytes(*code),
                     reason: String::from_utf8(reason.to_vec()).map_err(io::Error::other)?,
                 },
-                None => return Err(io::Error::other("closed without a code")),
+                // RFC 6455 §7.1.5.
+                None if frame.payload.is_empty() => Close {
+                    code: 1005,
+                    reason: String::new(),
+                },
+                None => return Err(io::Error::other("closed with half a code")),
             };
             // The daemon may have given up waiting for the confirmation.
-            let _confirmed = self.try_send(true, opcode::CLOSE, &frame.payload[..2]);
+            let _confirmed = self.try_send(true, opcode::CLOSE, &frame.payload);
             return Ok((frames, close));
         }
     }

@@ -28,9 +28,12 @@ fn ends(mut conversation: Conversation) {
     }
 }
 
+/// Says something in a conversation.
+type Nonsense = Box<dyn Fn(&mut Conversation)>;
+
 /// Everything that a broken client may send first. What was sent may be refused before it is complete.
-fn nonsense() -> Vec<(&'static str, Box<dyn Fn(&mut Conversation)>)> {
-    fn boxed(send: impl Fn(&mut Conversation) + 'static) -> Box<dyn Fn(&mut Conversation)> {
+fn nonsense() -> Vec<(&'static str, Nonsense)> {
+    fn boxed(send: impl Fn(&mut Conversation) + 'static) -> Nonsense {
         Box::new(send)
     }
     let frame = |is_final: bool, opcode: u8, payload: &'static [u8]| {

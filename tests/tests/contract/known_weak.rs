@@ -218,7 +218,7 @@ fn networks() {
     daemon.network(json!({"name": "lan", "subnet": "10.1.0.0/29", "gateway": "<auto>"}));
 
     table.row("KW-32 a stranger's interface is not touched", || {
-        assert!(daemon.host.run("ip link add foreign0 type dummy").succeeded());
+        assert!(daemon.host.run("ip link add foreign0 type bridge").succeeded());
         for (interface, kind) in [
             ("foreign0", "bridge"),
             ("foreign0", "loopback"),

@@ -146,7 +146,7 @@ fn create() {
         );
     });
     table.row("custom: an interface that exists", || {
-        assert!(daemon.host.run("ip link add dummy9 type dummy").succeeded());
+        assert!(daemon.host.run("ip link add dummy9 type bridge").succeeded());
         let id = create(
             json!({"name": "custom", "type": "custom", "interface": "dummy9", "subnet": "10.9.0.0/24"}),
         )

@@ -280,7 +280,8 @@ fn input_and_end() {
     let daemon = Daemon::with_running();
     let mut table = Table::new("§8 input and end");
     table.row("text and binary frames are input, byte by byte", || {
-        let mut conversation = daemon.attach(&daemon.exec("box", &["/bin/busybox", "head", "-n", "2"]));
+        let mut conversation =
+            daemon.attach(&daemon.exec("box", &["/bin/sh", "-c", "read a; echo $a; read b; echo $b"]));
         for byte in b"one\n" {
             conversation.send(opcode::BINARY, &[*byte]);
         }
@@ -316,9 +317,23 @@ fn input_and_end() {
             assert!(daemon.is_running("box"));
         });
         table.row(&format!("the container is gone: {script}"), || {
+            // The first process of a PID namespace is deaf to signals from inside.
+            let script = if code > 128 && code < 255 {
+                "while :; do /bin/busybox sleep 1; done"
+            } else {
+                script
+            };
             daemon.container(&format!("brief{code}"), json!({"cmd": ["/bin/sh", "-c", script]}));
             let exec = daemon.exec(&format!("brief{code}"), &[]);
-            let (_, close) = daemon.attach(&exec).hear_out();
+            let conversation = daemon.attach(&exec);
+            if code > 128 && code < 255 {
+                let path = format!(
+                    "/exec/{exec}/stop?stop_container=false&force_stop={}",
+                    code == 137
+                );
+                daemon.post(&path).id(200);
+            }
+            let (_, close) = conversation.hear_out();
             let message = format!("executable {exec} and its container exited with exit-code {code}");
             assert_eq!(close, Close::new(1000, "closing", "", &message));
             assert!(!daemon.is_running(&format!("brief{code}")));

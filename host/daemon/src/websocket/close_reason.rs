@@ -12,6 +12,11 @@ pub(super) fn json(message: &WebSocketMessage) -> String {
     serde_json::to_string(message).expect("a message is plain text")
 }
 
+/// Whether a close frame can hold the whole message.
+pub(super) fn fits(message: &WebSocketMessage) -> bool {
+    json(message).len() <= LIMIT
+}
+
 /// The message as JSON of at most [`LIMIT`] bytes: its text is cut short at the end of a character.
 pub(super) fn fit(message: &WebSocketMessage) -> String {
     let mut fitting = message.clone();

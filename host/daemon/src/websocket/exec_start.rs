@@ -17,7 +17,9 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::chunks::{Chunks, faithful};
-use super::{CloseCode, Conversation, Departure, Heard, IDLE_LIMIT, Listener, Opening, Speaker};
+use super::{
+    CloseCode, Conversation, Departure, Heard, IDLE_LIMIT, Listener, Opening, Speaker, close_reason,
+};
 use crate::app::App;
 
 /// Events of a process that wait to be sent; when they are this many, the process waits as well.
@@ -45,10 +47,15 @@ pub async fn converse(app: App, mut client: Conversation) {
     }
 }
 
-async fn refuse(client: Conversation, message: String) {
-    client
-        .close(CloseCode::Protocol, &WebSocketMessage::error("", message))
-        .await;
+/// What a close frame cannot hold is told in a frame before it.
+async fn refuse(mut client: Conversation, message: String) {
+    let reason = WebSocketMessage::error("", message);
+    if !close_reason::fits(&reason)
+        && let Err(departure) = client.speaker.text(reason.message.clone()).await
+    {
+        return client.end_after(departure).await;
+    }
+    client.close(CloseCode::Protocol, &reason).await;
 }
 
 async fn detached(app: App, client: Conversation, config: ExecStartConfig) {

@@ -30,6 +30,7 @@ impl Engine {
         let (image, snapshot) = self.find_snapshot(config.image.as_deref().unwrap_or_default())?;
         let id = Id::generate();
         let container = self.container_record(id.clone(), name, config, &image)?;
+        self.refuse_unknown_snapshot(&image, &snapshot)?;
         self.make_container(container, &config.mounts, &snapshot)?;
         Ok(id)
     }
@@ -117,6 +118,18 @@ impl Engine {
         };
         let snapshot = DatasetName::image(&image.id).snapshot(snapshot.unwrap_or(FINAL_SNAPSHOT));
         Ok((image, snapshot.map_err(|_| no_such_image())?))
+    }
+
+    /// In the words of zfs(8), which are those of the contract.
+    fn refuse_unknown_snapshot(&self, image: &Image, snapshot: &SnapshotName) -> Result<()> {
+        let name = snapshot.name();
+        if name == FINAL_SNAPSHOT || image.snapshots.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let dataset = self.platform.full_name(&DatasetName::image(&image.id));
+        Err(EngineError::invalid(format!(
+            "cannot open '{dataset}@{name}': dataset does not exist\n"
+        )))
     }
 
     /// Two containers cannot have one name; the constraint in the store decides, this only says it early and well.

@@ -71,6 +71,15 @@ impl Engine {
         }
     }
 
+    /// A start that failed may have left a log in which nothing stands.
+    pub(crate) fn remove_empty_log(&self, container: &Id) {
+        let path = self.log_path(container);
+        let is_empty = std::fs::metadata(&path).is_ok_and(|log| log.len() == 0);
+        if is_empty && let Err(error) = absent_is_fine(std::fs::remove_file(&path)) {
+            tracing::warn!(path = %path.display(), %error, "could not remove an empty log");
+        }
+    }
+
     /// What the container's first processes printed.
     pub(crate) fn log_path(&self, container: &Id) -> PathBuf {
         self.log_dir.join(format!("{container}.log"))

@@ -35,6 +35,7 @@ impl Engine {
         let started = self.start_planned(container, exec, process, plan);
         if started.is_err() {
             self.remove_run_dir(&container.id);
+            self.remove_empty_log(&container.id);
             self.store.write(|write| write.release_ports(&container.id))?;
         }
         let (events, inputs) = started?;

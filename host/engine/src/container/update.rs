@@ -4,7 +4,7 @@ use kleene_api::ContainerUpdate;
 use kleene_plan::Id;
 
 use crate::Engine;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::{parse, wire};
 
 impl Engine {
@@ -12,12 +12,13 @@ impl Engine {
     /// start.
     ///
     /// # Errors
-    /// [`ContainerNotFound`](crate::EngineError::ContainerNotFound), a name that is wrong or taken, an `env` entry
-    /// without `=`.
+    /// [`ContainerNotFound`](EngineError::ContainerNotFound), a name that is wrong or taken, an `env` entry without
+    /// `=`, parameters that the jail of a running container cannot have.
     pub fn update_container(&self, given: &str, update: &ContainerUpdate) -> Result<Id> {
         let id = self.find_container(given)?;
         self.locks.hold(&id, || {
-            let mut container = self.container_by_id(&id)?;
+            let stored = self.present_container(&id)?;
+            let mut container = stored.clone();
             if let Some(name) = &update.name {
                 let name = parse::container_name(name)?;
                 self.refuse_taken_name(&name, Some(&id))?;
@@ -40,6 +41,18 @@ impl Engine {
             container.restart_policy = update
                 .restart_policy
                 .map_or(container.restart_policy, wire::policy_from);
+            if container == stored {
+                return Ok(id.clone());
+            }
+            if container.started.is_some() && container.jail_param != stored.jail_param {
+                self.platform
+                    .modify_jail(&id, &container.jail_param)
+                    .map_err(|error| {
+                        EngineError::conflict(format!(
+                            "an error ocurred while updating the container: {error}"
+                        ))
+                    })?;
+            }
             self.store.write(|write| write.update_container(&container))?;
             Ok(id.clone())
         })

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kleene_api::AUTO;
+use kleene_plan::Family;
 use kleene_store::{Network, Read};
 
 use crate::Engine;
@@ -63,9 +64,10 @@ pub(super) fn choose4(
             free.map(Some)
                 .ok_or_else(|| EngineError::conflict("no more inet IP's left in the network"))
         }
-        (text, subnet) => {
+        (_, None) => Err(no_subnet(Family::Inet)),
+        (text, Some(net)) => {
             let address = parse::address4(text)?;
-            refuse_unusable(address.into(), subnet.map(IpNet::from), network, reserved)?;
+            refuse_unusable(address.into(), net.into(), network, reserved)?;
             Ok(Some(address))
         }
     }
@@ -85,26 +87,22 @@ pub(super) fn choose6(
             free.map(Some)
                 .ok_or_else(|| EngineError::conflict("no more inet6 IP's left in the network"))
         }
-        (text, subnet) => {
+        (_, None) => Err(no_subnet(Family::Inet6)),
+        (text, Some(net)) => {
             let address = parse::address6(text)?;
-            refuse_unusable(address.into(), subnet.map(IpNet::from), network, reserved)?;
+            refuse_unusable(address.into(), net.into(), network, reserved)?;
             Ok(Some(address))
         }
     }
 }
 
-fn refuse_unusable(
-    address: IpAddr,
-    subnet: Option<IpNet>,
-    network: &Network,
-    reserved: &Reserved,
-) -> Result<()> {
-    let Some(net) = subnet else {
-        let family = kleene_plan::Family::of(address);
-        return Err(EngineError::conflict(format!(
-            "cannot set ip address because there is no {family} subnet defined for this network"
-        )));
-    };
+fn no_subnet(family: Family) -> EngineError {
+    EngineError::conflict(format!(
+        "cannot set ip address because there is no {family} subnet defined for this network"
+    ))
+}
+
+fn refuse_unusable(address: IpAddr, net: IpNet, network: &Network, reserved: &Reserved) -> Result<()> {
     let name = &network.name;
     if !net.contains(&address) {
         return Err(EngineError::conflict(format!(

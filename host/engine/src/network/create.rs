@@ -2,7 +2,7 @@
 
 use kleene_api::{NetworkConfig, NetworkType};
 use kleene_plan::{Family, Id, InterfaceName, NetworkKind, ObjectName};
-use kleene_store::{Gateway, Network, Object};
+use kleene_store::{Network, Object};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -33,7 +33,6 @@ impl Engine {
             .name
             .parse()
             .map_err(|error| EngineError::conflict(format!("{error}")))?;
-        let gateways_matter = config.kind == NetworkType::Bridge;
         let network = Network {
             id: Id::generate(),
             name,
@@ -47,8 +46,8 @@ impl Engine {
             interface: self.network_interface(config)?,
             subnet,
             subnet6,
-            gateway: if gateways_matter { gateway } else { Gateway::None },
-            gateway6: if gateways_matter { gateway6 } else { Gateway::None },
+            gateway,
+            gateway6,
             nat: self.nat_interface(config)?,
             icc: config.icc,
             internal: config.internal,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use kleene_api::NetworkType;
 use kleene_plan::{EndpointFacts, NetworkFacts, Subnet};
 use kleene_store::{Container, Endpoint, Gateway, Network, NetworkDriver};
 
@@ -11,9 +12,16 @@ use crate::error::Result;
 
 impl Engine {
     pub(crate) fn network_facts(&self, network: &Network) -> Result<NetworkFacts> {
+        // Others keep what they were given, and nobody is routed by it.
+        let is_routed = network.kind.0.as_str() == NetworkType::Bridge.as_str();
+        let of_use = |gateway| if is_routed { gateway } else { Gateway::None };
         let subnets = [
-            network.subnet.map(|net| (IpNet::V4(net), network.gateway)),
-            network.subnet6.map(|net| (IpNet::V6(net), network.gateway6)),
+            network
+                .subnet
+                .map(|net| (IpNet::V4(net), of_use(network.gateway))),
+            network
+                .subnet6
+                .map(|net| (IpNet::V6(net), of_use(network.gateway6))),
         ];
         Ok(NetworkFacts {
             id: network.id.clone(),

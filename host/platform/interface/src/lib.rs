@@ -133,6 +133,15 @@ pub trait Platform: Debug + Send + Sync {
     /// If no supervisor can be started, or a jail parameter has no meaning on this platform.
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection>;
 
+    /// Has a running jail take on other parameters. Where a host can apply them only at the next start, it says now
+    /// whether it will.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotSupported`] if a parameter has no meaning on this platform.
+    fn modify_jail(&self, _id: &Id, _parameters: &[String]) -> Result<()> {
+        Ok(())
+    }
+
     /// Ends a jail: asks its processes with the TERM signal, and kills what is left after `grace`. Returns when the
     /// jail is gone. A jail that does not run is a success.
     ///

@@ -268,19 +268,25 @@ impl Platform for LinuxPlatform {
     }
 
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
-        kleene_linux_jail::check_parameters(&launch.jail.parameters).map_err(|error| {
-            PlatformError::NotSupported {
-                what: format!("jail {}", launch.jail.id),
-                reason: error.to_string(),
-            }
-        })?;
+        check_parameters(&launch.jail.id, &launch.jail.parameters)?;
         kleene_supervisor::spawn(&self.config.supervisor, run_dir, launch)
             .or_failed(|| format!("start a supervisor for jail {}", launch.jail.id))
+    }
+
+    fn modify_jail(&self, id: &Id, parameters: &[String]) -> Result<()> {
+        check_parameters(id, parameters)
     }
 
     fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
         kleene_linux_jail::stop(&self.config.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
     }
+}
+
+fn check_parameters(id: &Id, parameters: &[String]) -> Result<()> {
+    kleene_linux_jail::check_parameters(parameters).map_err(|error| PlatformError::NotSupported {
+        what: format!("jail {id}"),
+        reason: error.to_string(),
+    })
 }
 
 fn jail_info(id: Id, pid: u32) -> Result<JailInfo> {
