@@ -6,7 +6,7 @@ use kleene_tests::Table;
 use kleene_tests::wire::{Answer, original_request};
 use serde_json::json;
 
-use crate::daemon::{Daemon, failure};
+use crate::daemon::Daemon;
 
 #[test]
 fn transport_rules() {
