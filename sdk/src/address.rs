@@ -97,6 +97,26 @@ impl FromStr for IpNet {
     }
 }
 
+impl IpNet {
+    /// The subnet that the address lies in.
+    #[must_use]
+    pub fn network(self) -> Self {
+        let host_bits = u32::from(self.address.alone().prefix - self.prefix);
+        let address = match IpAddr::from(self.address) {
+            IpAddr::V4(v4) => {
+                Ipv4Addr::from_bits(v4.to_bits() & u32::MAX.checked_shl(host_bits).unwrap_or(0)).into()
+            }
+            IpAddr::V6(v6) => {
+                Ipv6Addr::from_bits(v6.to_bits() & u128::MAX.checked_shl(host_bits).unwrap_or(0)).into()
+            }
+        };
+        Self {
+            address: IpAddr::into(address),
+            prefix: self.prefix,
+        }
+    }
+}
+
 impl Subnet {
     /// The host's address on the network's interface, with the subnet's prefix length; where it is the gateway.
     #[must_use]
@@ -117,6 +137,19 @@ mod tests {
     fn a_net_survives_print_and_parse() {
         for text in ["10.0.0.1/24", "0.0.0.0/0", "fd00::1/64", "::/0"] {
             assert_eq!(text.parse::<IpNet>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn the_network_of_an_address_has_no_host_bits() {
+        for (text, network) in [
+            ("10.1.2.3/24", "10.1.2.0/24"),
+            ("10.1.2.3/32", "10.1.2.3/32"),
+            ("10.1.2.3/0", "0.0.0.0/0"),
+            ("fd00::1:2/112", "fd00::1:0/112"),
+            ("fd00::1/0", "::/0"),
+        ] {
+            assert_eq!(text.parse::<IpNet>().unwrap().network().to_string(), network);
         }
     }
 

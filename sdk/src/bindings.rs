@@ -63,6 +63,7 @@ world!(
 world!(
     /// Policies.
     policy, "policy-plugin", "export_policy_world", "kleene_sdk::bindings::policy", with {
+        "kleene:plugin/settings@0.1.0": super::vocabulary::kleene::plugin::settings,
         "kleene:plugin/types@0.1.0": super::vocabulary::kleene::plugin::types,
         "kleene:plugin/firewall@0.1.0": super::vocabulary::kleene::plugin::firewall,
         "kleene:plugin/planning@0.1.0": super::vocabulary::kleene::plugin::planning,

@@ -98,18 +98,28 @@ pub mod bindings;
 mod export;
 pub mod ipnet;
 pub mod log;
+mod pattern;
 mod print;
 mod refusal;
 mod rule;
+pub mod settings;
 pub mod standard_rules;
+mod words;
 
-pub use bindings::vocabulary::kleene::plugin::facts::{Endpoint, Network, PublishedPort, Subnet, Volume};
+pub use pattern::Pattern;
+pub use words::Ports;
+
+pub use bindings::vocabulary::kleene::plugin::facts::{
+    Endpoint, Label, Network, PublishedPort, Subnet, Volume,
+};
 pub use bindings::vocabulary::kleene::plugin::firewall::{
-    Action, AddressMatch, Direction, FilterRule, InterfaceMatch, NatRule, RdrRule, Rule,
+    Action, AddressMatch, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch,
+    NatRule, RdrRule, Rule,
 };
 pub use bindings::vocabulary::kleene::plugin::planning::{
     Alias, Bridge, DatasetClone, JailInterface, JailSetting, Op, Pair, Plan, Quota,
 };
+pub use bindings::vocabulary::kleene::plugin::settings::Mistake;
 pub use bindings::vocabulary::kleene::plugin::types::{
     ErrorCode, Family, IpAddress, IpNet, PluginError, PluginInfo, PortRange, Protocol,
 };

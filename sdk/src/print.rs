@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 
 use crate::{
-    Action, AddressMatch, Direction, Family, FilterRule, InterfaceMatch, JailSetting, Op, Plan, PortRange,
-    Protocol, Rule,
+    Action, AddressMatch, Admission, Direction, Family, FilterRule, Guard, Guarded, InterfaceMatch,
+    JailSetting, Op, Plan, PortRange, Protocol, Rule,
 };
 
 impl Plan {
@@ -104,7 +104,43 @@ impl fmt::Display for Rule {
                 "rdr on {} proto {} to (host) port {} -> {} port {}",
                 rule.on_interface, rule.protocol, rule.host_ports, rule.target, rule.target_ports
             ),
+            Self::Guard(guard) => guard.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match &self.guarded {
+            Guarded::Arriving(name) => {
+                write!(f, "guard in on {name}")?;
+                "to"
+            }
+            Guarded::Source(net) => {
+                write!(f, "guard from {net}")?;
+                "to"
+            }
+            Guarded::Destination(net) => {
+                write!(f, "guard to {net}")?;
+                "from"
+            }
+        };
+        for line in &self.lines {
+            f.write_str(match line.admission {
+                Admission::Admit => "\n        admit",
+                Admission::Block => "\n        block",
+                Admission::Reject => "\n        block return",
+            })?;
+            f.write_str(if line.log { " log" } else { "" })?;
+            if let Some(protocol) = line.protocol {
+                write!(f, " proto {protocol}")?;
+            }
+            write!(f, " {side} {}", line.peer)?;
+            if let Some(ports) = line.ports {
+                write!(f, " port {ports}")?;
+            }
+        }
+        Ok(())
     }
 }
 

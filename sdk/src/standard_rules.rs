@@ -31,7 +31,8 @@ pub fn of_network(network: &Network) -> Vec<Rule> {
 }
 
 /// The interface that hides the network. Not its own: that would cut off the host.
-fn translation(network: &Network) -> Option<&str> {
+#[must_use]
+pub fn translation(network: &Network) -> Option<&str> {
     let nat = network.nat.as_deref()?;
     (!network.internal && nat != network.on_interface).then_some(nat)
 }

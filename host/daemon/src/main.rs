@@ -121,7 +121,10 @@ fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
 }
 
 fn open_engine(config: &Config) -> anyhow::Result<Engine> {
-    let plugins = Plugins::open(config.plugins()?).context("cannot use the plugins")?;
+    let plugins = Plugins::open(config.plugins()?).with_context(|| match &config.file {
+        Some(file) => format!("cannot use the plugins as {} wants them", file.display()),
+        None => "cannot use the plugins".to_owned(),
+    })?;
     let platform = LinuxPlatform::open(LinuxConfig {
         root: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),

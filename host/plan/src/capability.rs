@@ -23,6 +23,8 @@ pub enum Capability {
     Forwarding,
     /// Passing and blocking packets.
     Filter,
+    /// Blocking packets by guards, which can open nothing.
+    Guard,
     /// Source translation.
     Nat,
     /// Redirection of ports of the host.
@@ -43,6 +45,7 @@ impl fmt::Display for Capability {
             Self::Route => "route",
             Self::Forwarding => "forwarding",
             Self::Filter => "filter",
+            Self::Guard => "guard",
             Self::Nat => "nat",
             Self::Redirect => "redirect",
             Self::Dataset => "dataset",

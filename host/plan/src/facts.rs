@@ -1,6 +1,7 @@
 //! What a plugin is told when it is asked for a plan. Everything a plan needs is reserved before the plugin is
 //! called, so that the plan is a pure function of these facts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -106,6 +107,10 @@ pub struct EndpointFacts {
     pub id: Id,
     /// The container's id.
     pub container: Id,
+    /// The container's name.
+    pub container_name: Option<ObjectName>,
+    /// What users note about the container.
+    pub labels: BTreeMap<String, String>,
     /// Whether the container has a network stack of its own (vnet) or borrows addresses of the host's (ipnet).
     pub vnet: bool,
     /// The container's addresses in this network with the subnet's prefix length; at most one of each family.

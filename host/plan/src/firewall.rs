@@ -236,6 +236,91 @@ pub struct RdrRule {
     pub to_ports: PortRange,
 }
 
+/// What a guard says about a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Admission {
+    /// No objection: other guards and the filter rules judge it as if this guard were not there.
+    Admit,
+    /// Drop it silently. Nothing lets it through again.
+    Block,
+    /// Drop it and tell the sender. Nothing lets it through again.
+    Reject,
+}
+
+/// Whose packets a guard looks at. It must be the owner's own, so that guards of different owners do not meet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarded {
+    /// Packets that come in through an interface, whatever their source says.
+    Arriving(InterfaceName),
+    /// Packets from these addresses, on their way in and on their way out.
+    From(IpNet),
+    /// Packets to these addresses (after redirection), on their way in and on their way out.
+    To(IpNet),
+}
+
+/// One line of a guard.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GuardLine {
+    /// What happens.
+    pub admission: Admission,
+    /// Whether a refusal is logged.
+    pub log: bool,
+    /// `None`: all protocols.
+    pub protocol: Option<Protocol>,
+    /// The other side: the destination (after redirection), or the source where packets to somebody are guarded.
+    pub peer: Address,
+    /// Destination ports; only with TCP or UDP. `None`: all.
+    pub ports: Option<PortRange>,
+}
+
+/// A guard: its first line that matches a packet decides, and where none does it has no objection.
+///
+/// Guards are asked before all filter rules of all owners, and each of them must admit: they only ever restrict.
+/// Answers to what was passed are passed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Guard {
+    /// Whose packets.
+    pub guarded: Guarded,
+    /// What may be and what not, in order.
+    pub lines: Vec<GuardLine>,
+}
+
+impl Guard {
+    /// The lines as quick filter rules; to admit becomes to pass.
+    pub fn as_filters(&self) -> impl Iterator<Item = FilterRule> {
+        self.lines.iter().map(|line| {
+            let peer = line.peer.clone();
+            let (direction, interface, from, to) = match &self.guarded {
+                Guarded::Arriving(name) => (
+                    Direction::In,
+                    InterfaceMatch::Named(name.clone()),
+                    Address::Any,
+                    peer,
+                ),
+                Guarded::From(net) => (Direction::Both, InterfaceMatch::Any, Address::Net(*net), peer),
+                Guarded::To(net) => (Direction::Both, InterfaceMatch::Any, peer, Address::Net(*net)),
+            };
+            FilterRule {
+                action: match line.admission {
+                    Admission::Admit => Action::Pass,
+                    Admission::Block => Action::Block,
+                    Admission::Reject => Action::Reject,
+                },
+                direction,
+                quick: true,
+                log: line.log && line.admission != Admission::Admit,
+                interface,
+                protocol: line.protocol,
+                from,
+                to,
+                to_ports: line.ports,
+            }
+        })
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -246,6 +331,8 @@ pub enum Rule {
     Nat(NatRule),
     /// Redirection.
     Rdr(RdrRule),
+    /// A restriction that nothing lifts.
+    Guard(Guard),
 }
 
 impl fmt::Display for Direction {
@@ -301,7 +388,43 @@ impl fmt::Display for Rule {
                     "rdr on {interface} proto {protocol} to (host) port {ports} -> {to} port {to_ports}"
                 )
             }
+            Self::Guard(guard) => guard.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = match &self.guarded {
+            Guarded::Arriving(name) => {
+                write!(f, "guard in on {name}")?;
+                "to"
+            }
+            Guarded::From(net) => {
+                write!(f, "guard from {net}")?;
+                "to"
+            }
+            Guarded::To(net) => {
+                write!(f, "guard to {net}")?;
+                "from"
+            }
+        };
+        for line in &self.lines {
+            f.write_str(match line.admission {
+                Admission::Admit => "\n        admit",
+                Admission::Block => "\n        block",
+                Admission::Reject => "\n        block return",
+            })?;
+            f.write_str(if line.log { " log" } else { "" })?;
+            if let Some(protocol) = line.protocol {
+                write!(f, " proto {protocol}")?;
+            }
+            write!(f, " {side} {}", line.peer)?;
+            if let Some(ports) = line.ports {
+                write!(f, " port {ports}")?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -371,5 +494,28 @@ mod tests {
             to_ports: None,
         });
         assert_eq!(rule.to_string(), "block in log from any to 10.0.1.0/24");
+    }
+
+    #[test]
+    fn a_guard_reads_as_its_lines() {
+        let line = |admission, peer: Address, port: Option<u16>| GuardLine {
+            admission,
+            log: admission != Admission::Admit,
+            protocol: port.map(|_| Protocol::Tcp),
+            peer,
+            ports: port.map(PortRange::single),
+        };
+        let web = Address::Net("192.0.2.0/24".parse().unwrap());
+        let guard = Guard {
+            guarded: Guarded::From("10.0.1.2/32".parse().unwrap()),
+            lines: vec![
+                line(Admission::Admit, web, Some(443)),
+                line(Admission::Reject, Address::Any, None),
+            ],
+        };
+        assert_eq!(
+            guard.to_string(),
+            "guard from 10.0.1.2/32\n        admit proto tcp to 192.0.2.0/24 port 443\n        block return log to any"
+        );
     }
 }

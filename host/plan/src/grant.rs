@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::capability::Capability;
-use crate::firewall::{InterfaceMatch, Rule};
+use crate::firewall::{Guard, Guarded, InterfaceMatch, Rule};
 use crate::names::{DatasetName, InterfaceName, Owner};
 use crate::op::{Bridge, Loopback, Op};
 use crate::plan::{JailSetting, Plan};
@@ -173,20 +173,34 @@ impl Scope {
     }
 
     fn rule(&self, rule: &Rule) -> Result<(), Denied> {
-        let named = match rule {
-            Rule::Filter(filter) => named(&filter.interface),
-            Rule::Nat(nat) => Some(&nat.interface),
-            Rule::Rdr(rdr) => named(&rdr.interface),
+        let named: Vec<_> = match rule {
+            Rule::Filter(filter) => named(&filter.interface).into_iter().collect(),
+            Rule::Nat(nat) => vec![&nat.interface],
+            Rule::Rdr(rdr) => named(&rdr.interface).into_iter().collect(),
+            // Looked at below: it must be the owner's own.
+            Rule::Guard(_) => Vec::new(),
         };
-        if let Some(name) = named
-            && !self.rule_interfaces.contains(name)
-        {
-            self.interface(name, rule)?;
+        for name in named {
+            if !self.rule_interfaces.contains(name) {
+                self.interface(name, rule)?;
+            }
         }
         match rule {
             Rule::Filter(_) => Ok(()),
+            Rule::Guard(guard) => self.guard(guard, rule),
             Rule::Nat(nat) => self.within(self.holds_net(&nat.from), &nat.from, rule),
             Rule::Rdr(rdr) => self.address(rdr.to, rule),
+        }
+    }
+
+    /// The packets guarded are the owner's: what one guard admits must not be another's to refuse.
+    fn guard(&self, guard: &Guard, rule: &Rule) -> Result<(), Denied> {
+        match &guard.guarded {
+            Guarded::Arriving(name) => {
+                let of_network = matches!(self.owner, Some(Owner::Network(_)));
+                self.within(of_network && self.interfaces.contains(name), name, rule)
+            }
+            Guarded::From(net) | Guarded::To(net) => self.within(self.holds_net(net), net, rule),
         }
     }
 
@@ -273,6 +287,16 @@ mod tests {
         }
     }
 
+    fn guard(on: &str) -> Op {
+        Op::SetRules {
+            owner: owner(),
+            rules: vec![Rule::Guard(Guard {
+                guarded: Guarded::Arriving(on.parse().unwrap()),
+                lines: Vec::new(),
+            })],
+        }
+    }
+
     fn decide(grant: &[Capability], op: Op) -> Result<(), String> {
         let grant: Grant = grant.iter().copied().collect();
         let plan = Plan {
@@ -284,7 +308,7 @@ mod tests {
 
     #[test]
     fn the_decision_as_a_table() {
-        use Capability::{Alias, Bridge, Dataset, Filter, Forwarding, Nat};
+        use Capability::{Alias, Bridge, Dataset, Filter, Forwarding, Guard, Nat};
         let em0 = |address: &str| Op::EnsureAlias {
             interface: "em0".parse().unwrap(),
             address: address.parse().unwrap(),
@@ -317,6 +341,17 @@ mod tests {
                 &[Filter],
                 nat("em0"),
                 Some("'rules of network-0a1b2c3d4e5f' needs the capability 'nat', which is not granted"),
+            ),
+            (&[Guard], guard("kleene0"), None),
+            (
+                &[Filter],
+                guard("kleene0"),
+                Some("'rules of network-0a1b2c3d4e5f' needs the capability 'guard', which is not granted"),
+            ),
+            (
+                &[Guard],
+                guard("em0"),
+                Some("'guard in on em0' touches 'em0', which is not part of this request"),
             ),
             (
                 &[Filter],

@@ -217,11 +217,14 @@ impl Op {
                     .iter()
                     .map(|rule| match rule {
                         Rule::Filter(_) => Capability::Filter,
+                        Rule::Guard(_) => Capability::Guard,
                         Rule::Nat(_) => Capability::Nat,
                         Rule::Rdr(_) => Capability::Redirect,
                     })
                     .collect();
-                needed.push(Capability::Filter);
+                if rules.is_empty() {
+                    needed.push(Capability::Filter);
+                }
                 needed.sort_unstable();
                 needed.dedup();
                 needed

@@ -2,6 +2,7 @@
 //!
 //! Prints the time to compile all of a directory's plugins, to start with compiled ones, and to ask one for a plan.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -88,6 +89,8 @@ fn endpoint() -> Result<EndpointFacts, Failure> {
     Ok(EndpointFacts {
         id: "0a1b2c3d4e5f".parse()?,
         container: "cccccccccccc".parse()?,
+        container_name: Some("web".parse()?),
+        labels: BTreeMap::new(),
         vnet: true,
         addresses: vec!["10.0.2.2/24".parse()?],
         default_routes: vec!["10.0.2.1".parse()?],

@@ -5,7 +5,7 @@ pub(crate) mod vocabulary {
     wasmtime::component::bindgen!({ path: "../../wit", world: "vocabulary" });
 }
 
-pub(crate) use vocabulary::kleene::plugin::{facts, firewall, log, planning, types};
+pub(crate) use vocabulary::kleene::plugin::{facts, firewall, log, planning, settings, types};
 
 /// Network drivers.
 pub(crate) mod network {

@@ -20,6 +20,9 @@ pub struct PluginsConfig {
     pub engine: EngineKind,
     /// By plugin name, what it may plan of what it asks for. A plugin without an entry gets what it asks for.
     pub allow: BTreeMap<String, BTreeSet<Capability>>,
+    /// By plugin name, what the site configured for it: JSON objects. One for a plugin that is not there, or that has
+    /// no use for it, is a mistake.
+    pub settings: BTreeMap<String, serde_json::Value>,
 }
 
 impl PluginsConfig {
@@ -32,6 +35,7 @@ impl PluginsConfig {
             limits: Limits::default(),
             engine: EngineKind::default(),
             allow: BTreeMap::new(),
+            settings: BTreeMap::new(),
         }
     }
 }

@@ -19,6 +19,16 @@ pub enum PluginError {
     /// The plugin engine cannot be set up on this machine.
     #[error("cannot set up the plugin engine: {0}; the setting engine = \"pulley\" works on every machine")]
     Engine(String),
+    /// The site configured something for a plugin that makes no sense.
+    #[error("[plugins.config.{plugin}]{}: {reason}", key_of(key))]
+    Settings {
+        /// Its name.
+        plugin: String,
+        /// The key, as a path; empty: all of it.
+        key: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No plugin serves this kind of network.
     #[error("no plugin serves networks of type '{kind}'; there are: {}", list(known))]
     UnknownNetwork {
@@ -143,6 +153,11 @@ impl PluginError {
         }
     }
 
+    /// Whether a policy that works said no.
+    pub(crate) fn is_verdict(&self) -> bool {
+        matches!(self, Self::Vetoed { .. } | Self::Refused(_))
+    }
+
     /// Whether the plugin misbehaved, which counts towards its quarantine.
     pub(crate) fn is_failure(&self) -> bool {
         matches!(
@@ -177,6 +192,14 @@ pub enum RefusalCode {
     NotSupported,
     /// The plugin itself is at fault.
     Internal,
+}
+
+fn key_of(key: &str) -> String {
+    if key.is_empty() {
+        String::new()
+    } else {
+        format!(", key '{key}'")
+    }
 }
 
 fn list(known: &[String]) -> String {

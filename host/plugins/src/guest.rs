@@ -30,11 +30,12 @@ pub(crate) struct Guest<B> {
     instance: InstancePre<Call>,
     world: B,
     grant: Grant,
+    settings: Option<Arc<str>>,
     health: Mutex<Health>,
 }
 
 impl<B> Guest<B> {
-    /// Links a component; `world` finds the functions of its world.
+    /// Links a component; `world` finds the functions of its world. `settings` are JSON.
     ///
     /// # Errors
     /// If the component imports what the host does not offer, or does not export its world.
@@ -42,7 +43,7 @@ impl<B> Guest<B> {
         host: Arc<Host>,
         name: String,
         component: &Component,
-        grant: Grant,
+        (grant, settings): (Grant, Option<Arc<str>>),
         world: impl FnOnce(&InstancePre<Call>) -> wasmtime::Result<B>,
     ) -> wasmtime::Result<Self> {
         let instance = host.linker.instantiate_pre(component)?;
@@ -53,6 +54,7 @@ impl<B> Guest<B> {
             instance,
             world,
             grant,
+            settings,
             health: Mutex::default(),
         })
     }
@@ -88,7 +90,13 @@ impl<B> Guest<B> {
         // Before the store and so dropped after it: the store's place in the pool is free when the next call begins,
         // and waiting for one's turn does not count towards the deadline.
         let _clock = self.host.ticker.run();
-        let mut store = Call::store(&self.host.engine, &self.name, call, &self.host.limits);
+        let mut store = Call::store(
+            &self.host.engine,
+            &self.name,
+            call,
+            &self.host.limits,
+            self.settings.clone(),
+        );
         let answer = self
             .instance
             .instantiate(&mut store)

@@ -33,7 +33,7 @@ pub use builder::{
 };
 pub use config::{EngineKind, Limits, PluginsConfig};
 pub use error::{PluginError, Refusal, RefusalCode};
-pub use manifest::{Manifest, ManifestError, PluginKind};
+pub use manifest::{Manifest, ManifestError, OnFailure, PluginKind};
 pub use network::NetworkDriver;
 pub use plugins::{PluginInfo, PluginState, Plugins};
 pub use policy::Subject;

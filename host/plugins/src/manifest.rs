@@ -34,6 +34,20 @@ pub struct Manifest {
     /// What it asks to be allowed to plan.
     #[serde(default)]
     pub grant: Vec<Capability>,
+    /// What becomes of a plan when a policy cannot be asked; only for policies.
+    #[serde(default, rename = "on-failure")]
+    pub on_failure: Option<OnFailure>,
+}
+
+/// What becomes of a plan when a policy cannot be asked: it is broken, rests, traps, takes too long or gives an answer
+/// that makes none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It is refused: a policy that was not asked has not agreed. So it is where the manifest says nothing.
+    Refuse,
+    /// It is applied as if the policy were not there, with a warning in the log.
+    Allow,
 }
 
 /// What a plugin is.
@@ -104,6 +118,12 @@ impl Manifest {
                 manifest.kind
             )));
         }
+        if manifest.kind != PluginKind::Policy && manifest.on_failure.is_some() {
+            return Err(ManifestError::Content(format!(
+                "'on-failure' is for policies: a {} plugin that fails has no plan",
+                manifest.kind
+            )));
+        }
         Ok(manifest)
     }
 }
@@ -137,6 +157,10 @@ mod tests {
                 "unknown variant `root`",
             ),
             (format!("{GOOD}extra = 1\n"), "unknown field `extra`"),
+            (
+                format!("{GOOD}on-failure = 'allow'\n"),
+                "'on-failure' is for policies: a network plugin that fails has no plan",
+            ),
             (GOOD.replace("version = '1'\n", ""), "missing field `version`"),
         ];
         for (text, expected) in cases {

@@ -19,7 +19,7 @@ use crate::cache::Cache;
 use crate::config::PluginsConfig;
 use crate::error::PluginError;
 use crate::guest::{Guest, Host};
-use crate::manifest::{Manifest, PluginKind};
+use crate::manifest::{Manifest, OnFailure, PluginKind};
 use crate::network::NetworkDriver;
 use crate::policy::{Policy, Subject};
 use crate::sandbox::{self, Call};
@@ -78,7 +78,8 @@ impl Plugins {
     /// [`Plugins::list`] and in the log, and does not keep the others from working.
     ///
     /// # Errors
-    /// If a directory cannot be used or the machine cannot run plugins at all.
+    /// If a directory cannot be used, the machine cannot run plugins at all, or the site's configuration of a plugin is
+    /// wrong.
     pub fn open(config: PluginsConfig) -> Result<Self, PluginError> {
         let files = component_files(&config.directory)?;
         let engine = sandbox::engine(config.engine, &config.limits)?;
@@ -102,7 +103,57 @@ impl Plugins {
         };
         let loaded: Vec<_> = files.into_iter().map(|file| opening.load(file)).collect();
         opening.cache.forget_others(&opening.compiled);
-        Ok(Self { loaded })
+        let plugins = Self { loaded };
+        plugins.check_settings(&opening.config)?;
+        Ok(plugins)
+    }
+
+    /// # Errors
+    /// [`PluginError::Settings`] for what nobody reads, and for what its plugin cannot use.
+    fn check_settings(&self, config: &PluginsConfig) -> Result<(), PluginError> {
+        for name in config.settings.keys() {
+            let wrong = |reason: String| PluginError::Settings {
+                plugin: name.clone(),
+                key: String::new(),
+                reason,
+            };
+            let named = |plugin: &&Loaded| name_of(plugin.manifest.as_ref(), &plugin.file) == *name;
+            match self.loaded.iter().find(named) {
+                None => {
+                    return Err(wrong(format!(
+                        "there is no plugin of this name in {}; there are: {}",
+                        config.directory.display(),
+                        self.names().join(", ")
+                    )));
+                }
+                Some(plugin) if !plugin.is(PluginKind::Policy) => {
+                    return Err(wrong(
+                        "this plugin has no configuration; remove the section".to_owned(),
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        let policies = self.loaded.iter().filter_map(|plugin| match &plugin.guest {
+            Ok(AnyGuest::Policy(guest)) => Some(Policy(Arc::clone(guest))),
+            _ => None,
+        });
+        for policy in policies {
+            match policy.check_settings() {
+                Err(error @ PluginError::Settings { .. }) => return Err(error),
+                // It has no opinion on its configuration, and will be told of when it is asked for a verdict.
+                Err(error) => tracing::error!("{error}"),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.loaded
+            .iter()
+            .map(|plugin| name_of(plugin.manifest.as_ref(), &plugin.file))
+            .collect()
     }
 
     /// All plugins, usable or not.
@@ -162,15 +213,13 @@ impl Plugins {
     /// plan with what they added.
     ///
     /// # Errors
-    /// If one refuses or fails: a site's policy that cannot be asked has not agreed.
+    /// If one refuses or fails: a site's policy that cannot be asked has not agreed, unless its manifest says that it
+    /// has then.
     pub fn review(&self, subject: Subject<'_>, plan: Plan) -> Result<Plan, PluginError> {
         self.loaded
             .iter()
             .filter(|plugin| plugin.is(PluginKind::Policy))
-            .try_fold(plan, |plan, plugin| match plugin.usable()? {
-                AnyGuest::Policy(guest) => Policy(Arc::clone(guest)).review(subject, plan),
-                _ => Ok(plan),
-            })
+            .try_fold(plan, |plan, plugin| plugin.review(subject, plan))
     }
 
     fn serving(&self, kind: PluginKind, what: &str) -> Result<Option<&AnyGuest>, PluginError> {
@@ -215,6 +264,27 @@ impl Loaded {
             plugin: name_of(self.manifest.as_ref(), &self.file),
             reason: reason.clone(),
         })
+    }
+
+    /// The plan as this policy wants it.
+    fn review(&self, subject: Subject<'_>, plan: Plan) -> Result<Plan, PluginError> {
+        let proposed = plan.clone();
+        let reviewed = self.usable().and_then(|guest| match guest {
+            AnyGuest::Policy(guest) => Policy(Arc::clone(guest)).review(subject, proposed),
+            _ => Ok(proposed),
+        });
+        match reviewed {
+            Err(error) if !error.is_verdict() && self.fails_open() => {
+                tracing::warn!("a plan is applied without the policy that cannot be asked: {error}");
+                Ok(plan)
+            }
+            reviewed => reviewed,
+        }
+    }
+
+    fn fails_open(&self) -> bool {
+        let manifest = self.manifest.as_ref();
+        manifest.is_some_and(|manifest| manifest.on_failure == Some(OnFailure::Allow))
     }
 
     fn state(&self) -> PluginState {
@@ -322,13 +392,17 @@ impl Opening {
             .cache
             .load(&self.host.engine, bytes)
             .map_err(|error| format!("it does not compile: {error:#}"))?;
-        let guest = AnyGuest::link(&self.host, manifest, &component, grant.iter().copied().collect())
-            .map_err(|error| {
-                format!(
-                    "it is not a {} plugin of kleene:plugin@0.1.0: {error:#}",
-                    manifest.kind
-                )
-            })?;
+        let settings = self.config.settings.get(manifest.name.as_str());
+        let told = (
+            grant.iter().copied().collect(),
+            settings.map(|settings| settings.to_string().into()),
+        );
+        let guest = AnyGuest::link(&self.host, manifest, &component, told).map_err(|error| {
+            format!(
+                "it is not a {} plugin of kleene:plugin@0.1.0: {error:#}",
+                manifest.kind
+            )
+        })?;
         let described = guest.describe().map_err(|error| error.to_string())?;
         agrees(manifest, &described)?;
         Ok(guest)
@@ -399,21 +473,21 @@ impl AnyGuest {
         host: &Arc<Host>,
         manifest: &Manifest,
         component: &Component,
-        grant: Grant,
+        told: (Grant, Option<Arc<str>>),
     ) -> wasmtime::Result<Self> {
         let (host, name) = (Arc::clone(host), manifest.name.to_string());
         Ok(match manifest.kind {
             PluginKind::Network => {
-                Self::Network(Guest::link(host, name, component, grant, NetworkPluginIndices::new)?.into())
+                Self::Network(Guest::link(host, name, component, told, NetworkPluginIndices::new)?.into())
             }
             PluginKind::Volume => {
-                Self::Volume(Guest::link(host, name, component, grant, VolumePluginIndices::new)?.into())
+                Self::Volume(Guest::link(host, name, component, told, VolumePluginIndices::new)?.into())
             }
             PluginKind::Build => {
-                Self::Build(Guest::link(host, name, component, grant, BuildPluginIndices::new)?.into())
+                Self::Build(Guest::link(host, name, component, told, BuildPluginIndices::new)?.into())
             }
             PluginKind::Policy => {
-                Self::Policy(Guest::link(host, name, component, grant, PolicyPluginIndices::new)?.into())
+                Self::Policy(Guest::link(host, name, component, told, PolicyPluginIndices::new)?.into())
             }
         })
     }

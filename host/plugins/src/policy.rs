@@ -44,9 +44,26 @@ impl Subject<'_> {
 }
 
 /// A policy of the site.
+#[derive(Clone)]
 pub(crate) struct Policy(pub(crate) Arc<Guest<PolicyPluginIndices>>);
 
 impl Policy {
+    /// Whether the site's configuration can be used.
+    ///
+    /// # Errors
+    /// [`PluginError::Settings`], or how the policy failed.
+    pub(crate) fn check_settings(&self) -> Result<(), PluginError> {
+        let answer = self.0.call("check-settings", |world, store, instance| {
+            let plugin = world.load(&mut *store, instance)?;
+            plugin.kleene_plugin_policy().call_check_settings(store)
+        })?;
+        answer.map_err(|mistake| PluginError::Settings {
+            plugin: self.0.name().to_owned(),
+            key: mistake.key,
+            reason: mistake.message,
+        })
+    }
+
     /// The plan as the policy wants it. A policy that fails refuses: nothing happens unreviewed.
     ///
     /// # Errors
@@ -98,7 +115,8 @@ impl Policy {
     }
 }
 
-/// The plan with the addition's rules before its own: pf takes the first `quick` rule that matches.
+/// The plan with the addition's rules before its own: the first `quick` rule that matches decides, and the first
+/// translation.
 fn with_rules_first(mut plan: Plan, addition: Plan) -> Plan {
     for added in addition.ops {
         let Op::SetRules {

@@ -1,10 +1,12 @@
 //! The engine that runs plugins and the walls around one call: memory, time, log lines.
 
+use std::sync::Arc;
+
 use tracing::{Level, event};
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store};
 
-use crate::bindings::log;
+use crate::bindings::{log, settings};
 use crate::config::{EngineKind, Limits};
 use crate::error::PluginError;
 use crate::ticker::{AT_ONCE, TICK};
@@ -65,14 +67,15 @@ fn pulley_target() -> &'static str {
     }
 }
 
-/// What a plugin may import: the log, and nothing else.
+/// What a plugin may import: the log and its settings, and nothing else.
 ///
 /// # Errors
 /// If the interface cannot be linked; it cannot happen with the interface this crate was built with.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<Call>, PluginError> {
     let mut linker = Linker::new(engine);
-    log::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)
-        .map_err(|error| PluginError::Engine(format!("{error:#}")))?;
+    let failed = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
+    log::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call).map_err(failed)?;
+    settings::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call).map_err(failed)?;
     Ok(linker)
 }
 
@@ -85,11 +88,18 @@ pub(crate) struct Call {
     pub(crate) out_of_memory: bool,
     lines_left: usize,
     lines_dropped: usize,
+    settings: Option<Arc<str>>,
 }
 
 impl Call {
     /// A fresh store for one call, with its clock set.
-    pub(crate) fn store(engine: &Engine, plugin: &str, call: &'static str, limits: &Limits) -> Store<Self> {
+    pub(crate) fn store(
+        engine: &Engine,
+        plugin: &str,
+        call: &'static str,
+        limits: &Limits,
+        settings: Option<Arc<str>>,
+    ) -> Store<Self> {
         let mut store = Store::new(
             engine,
             Self {
@@ -99,6 +109,7 @@ impl Call {
                 out_of_memory: false,
                 lines_left: limits.log_lines,
                 lines_dropped: 0,
+                settings,
             },
         );
         store.limiter(|call| call);
@@ -164,6 +175,12 @@ impl log::Host for Call {
             log::Level::Warn => event!(Level::WARN, plugin, call, "{line}"),
             log::Level::Error => event!(Level::ERROR, plugin, call, "{line}"),
         }
+    }
+}
+
+impl settings::Host for Call {
+    fn get(&mut self) -> Option<String> {
+        self.settings.as_deref().map(str::to_owned)
     }
 }
 

@@ -45,6 +45,8 @@ fn endpoint(vnet: bool, ports: Vec<PublishedPort>) -> Endpoint {
     Endpoint {
         id: "0a1b2c3d4e5f".to_owned(),
         container: "cccccccccccc".to_owned(),
+        container_name: Some("web".to_owned()),
+        labels: vec![],
         vnet,
         addresses: vec!["10.0.2.2/24".parse().unwrap(), "fd00::2/64".parse().unwrap()],
         default_routes: vec!["10.0.2.1".parse().unwrap(), "fd00::1".parse().unwrap()],

@@ -28,6 +28,8 @@ fn endpoint(vnet: bool) -> Endpoint {
     Endpoint {
         id: "0a1b2c3d4e5f".to_owned(),
         container: "cccccccccccc".to_owned(),
+        container_name: Some("web".to_owned()),
+        labels: vec![],
         vnet,
         addresses: vec!["10.0.1.1/24".parse().unwrap()],
         default_routes: vec![],

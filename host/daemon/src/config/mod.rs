@@ -35,7 +35,7 @@ pub const YAML_PATH: &str = "/usr/local/etc/kleened/config.yaml";
 pub const YAML_PATH: &str = "/etc/kleened/config.yaml";
 
 /// What the daemon was told, complete.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Directory of everything that lasts: datasets, database, logs of containers.
@@ -50,10 +50,13 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// Plugins.
     pub plugins: PluginConfig,
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// Which plugins to load, and how.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PluginConfig {
     /// Directory of `.wasm` files; `../lib/kleene/plugins` as seen from the daemon's program if absent.
@@ -65,6 +68,9 @@ pub struct PluginConfig {
     /// By plugin, what it may plan of what its manifest asks for. A plugin without an entry gets what it asks for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub allow: BTreeMap<String, BTreeSet<Capability>>,
+    /// By plugin, what the site wants of it; what there is to say is the plugin's matter.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub config: BTreeMap<String, toml::Table>,
 }
 
 /// What runs plugins.
@@ -114,6 +120,7 @@ impl Default for Config {
             log_level: LogLevel::Info,
             log_file: None,
             plugins: PluginConfig::default(),
+            file: None,
         }
     }
 }
@@ -242,11 +249,12 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let (config, notices) = if yaml::is_yaml(path) {
+        let (mut config, notices) = if yaml::is_yaml(path) {
             yaml::parse(path, &text)?
         } else {
             (Self::parse(path, &text)?, Vec::new())
         };
+        config.file = Some(path.to_owned());
         Ok(Loaded {
             config,
             source: Some(path.to_owned()),
@@ -341,7 +349,7 @@ impl Config {
     /// What the plugin host is told.
     ///
     /// # Errors
-    /// As [`Config::plugin_directory`].
+    /// As [`Config::plugin_directory`], or if what is configured for a plugin cannot be told it.
     pub fn plugins(&self) -> io::Result<PluginsConfig> {
         let mut config = PluginsConfig::new(self.plugin_directory()?, self.plugin_cache());
         config.engine = match self.plugins.engine {
@@ -349,6 +357,10 @@ impl Config {
             PluginEngine::Pulley => EngineKind::Pulley,
         };
         config.allow.clone_from(&self.plugins.allow);
+        for (plugin, settings) in &self.plugins.config {
+            let settings = serde_json::to_value(settings).map_err(io::Error::other)?;
+            config.settings.insert(plugin.clone(), settings);
+        }
         Ok(config)
     }
 

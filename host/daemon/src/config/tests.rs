@@ -30,6 +30,9 @@ fn every_key_can_be_set() {
         engine = "pulley"
         [plugins.allow]
         network-bridge = ["bridge", "filter"]
+        [[plugins.config.policy-egress.networks]]
+        name = "build-*"
+        allow = [{ to = "192.0.2.0/24", ports = 443 }]
         "#,
     )
     .unwrap();
@@ -46,6 +49,11 @@ fn every_key_can_be_set() {
     assert_eq!(config.log_level, LogLevel::Debug);
     let allowed = BTreeSet::from([Capability::Bridge, Capability::Filter]);
     assert_eq!(config.plugins.allow["network-bridge"], allowed);
+    let settings = &config.plugins().unwrap().settings["policy-egress"];
+    assert_eq!(
+        settings.to_string(),
+        r#"{"networks":[{"allow":[{"ports":443,"to":"192.0.2.0/24"}],"name":"build-*"}]}"#
+    );
 }
 
 #[test]

@@ -58,7 +58,9 @@ impl Engine {
             let endpoint = new_endpoint(write)?;
             write.insert_endpoint(&endpoint)?;
             // Asked now, so that a refusal comes with the request and not with the next start.
-            self.plan_endpoint(&facts, &self.endpoint_facts(container, network, &endpoint))?;
+            let mut endpoint = self.endpoint_facts(container, network, &endpoint);
+            endpoint.ports = self.published(container)?;
+            self.plan_endpoint(&facts, &endpoint)?;
             Ok(())
         })
     }

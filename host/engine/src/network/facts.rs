@@ -61,6 +61,8 @@ impl Engine {
         EndpointFacts {
             id: endpoint.id.clone(),
             container: container.id.clone(),
+            container_name: container.name.clone(),
+            labels: container.labels.clone(),
             vnet: container.network_driver == NetworkDriver::Vnet,
             addresses: v4.into_iter().chain(v6).collect(),
             default_routes: Vec::new(),

@@ -31,6 +31,15 @@ pub(crate) fn endpoint_to_wit(endpoint: &EndpointFacts) -> facts::Endpoint {
     facts::Endpoint {
         id: endpoint.id.to_string(),
         container: endpoint.container.to_string(),
+        container_name: endpoint.container_name.as_ref().map(ToString::to_string),
+        labels: endpoint
+            .labels
+            .iter()
+            .map(|(key, value)| facts::Label {
+                key: key.clone(),
+                value: value.clone(),
+            })
+            .collect(),
         vnet: endpoint.vnet,
         addresses: endpoint.addresses.iter().copied().map(net_to_wit).collect(),
         default_routes: endpoint

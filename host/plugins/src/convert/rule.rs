@@ -1,7 +1,8 @@
 //! Firewall rules.
 
 use kleene_plan::{
-    Action, Address, Direction, FilterRule, InterfaceMatch, NatRule, PortRange, Protocol, RdrRule, Rule,
+    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch, NatRule,
+    PortRange, Protocol, RdrRule, Rule,
 };
 
 use super::address::{
@@ -19,6 +20,7 @@ pub(crate) fn rule_from_wit(rule: firewall::Rule) -> Result<Rule, String> {
             from: net_from_wit(nat.source)?,
         }),
         firewall::Rule::Rdr(rdr) => Rule::Rdr(rdr_from_wit(rdr)?),
+        firewall::Rule::Guard(guard) => Rule::Guard(guard_from_wit(guard)?),
     })
 }
 
@@ -68,6 +70,40 @@ fn rdr_from_wit(rdr: firewall::RdrRule) -> Result<RdrRule, String> {
     })
 }
 
+fn guard_from_wit(guard: firewall::Guard) -> Result<Guard, String> {
+    Ok(Guard {
+        guarded: match guard.guarded {
+            firewall::Guarded::Arriving(name) => Guarded::Arriving(parse(&name)?),
+            firewall::Guarded::Source(net) => Guarded::From(net_from_wit(net)?),
+            firewall::Guarded::Destination(net) => Guarded::To(net_from_wit(net)?),
+        },
+        lines: guard
+            .lines
+            .into_iter()
+            .map(line_from_wit)
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn line_from_wit(line: firewall::GuardLine) -> Result<GuardLine, String> {
+    let protocol = line.protocol.map(protocol_from_wit);
+    let ports = line.ports.map(ports_from_wit).transpose()?;
+    if ports.is_some() {
+        has_ports(protocol)?;
+    }
+    Ok(GuardLine {
+        admission: match line.admission {
+            firewall::Admission::Admit => Admission::Admit,
+            firewall::Admission::Block => Admission::Block,
+            firewall::Admission::Reject => Admission::Reject,
+        },
+        log: line.log,
+        protocol,
+        peer: address_match_from_wit(line.peer)?,
+        ports,
+    })
+}
+
 fn has_ports(protocol: Option<Protocol>) -> Result<(), String> {
     match protocol {
         Some(Protocol::Tcp | Protocol::Udp) => Ok(()),
@@ -104,6 +140,29 @@ pub(crate) fn rule_to_wit(rule: &Rule) -> firewall::Rule {
             target: address_to_wit(rdr.to),
             target_ports: ports_to_wit(rdr.to_ports),
         }),
+        Rule::Guard(guard) => firewall::Rule::Guard(guard_to_wit(guard)),
+    }
+}
+
+fn guard_to_wit(guard: &Guard) -> firewall::Guard {
+    let line = |line: &GuardLine| firewall::GuardLine {
+        admission: match line.admission {
+            Admission::Admit => firewall::Admission::Admit,
+            Admission::Block => firewall::Admission::Block,
+            Admission::Reject => firewall::Admission::Reject,
+        },
+        log: line.log,
+        protocol: line.protocol.map(protocol_to_wit),
+        peer: address_match_to_wit(&line.peer),
+        ports: line.ports.map(ports_to_wit),
+    };
+    firewall::Guard {
+        guarded: match &guard.guarded {
+            Guarded::Arriving(name) => firewall::Guarded::Arriving(name.to_string()),
+            Guarded::From(net) => firewall::Guarded::Source(net_to_wit(*net)),
+            Guarded::To(net) => firewall::Guarded::Destination(net_to_wit(*net)),
+        },
+        lines: guard.lines.iter().map(line).collect(),
     }
 }
 

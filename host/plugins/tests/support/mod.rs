@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -140,6 +141,8 @@ pub fn endpoint(vnet: bool, ports: Vec<PublishedPort>) -> EndpointFacts {
     EndpointFacts {
         id: "0a1b2c3d4e5f".parse().unwrap(),
         container: "cccccccccccc".parse().unwrap(),
+        container_name: Some("web".parse().unwrap()),
+        labels: BTreeMap::new(),
         vnet,
         addresses: vec!["10.0.2.2/24".parse().unwrap(), "fd00::2/64".parse().unwrap()],
         default_routes: vec!["10.0.2.1".parse().unwrap(), "fd00::1".parse().unwrap()],

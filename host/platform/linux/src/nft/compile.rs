@@ -9,13 +9,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use kleene_plan::{
-    Address, Direction, Family, FilterRule, InterfaceMatch, InterfaceName, NatRule, Owner, PortRange,
-    Protocol, RdrRule, Rule,
+    Address, Direction, Family, FilterRule, Guarded, InterfaceMatch, InterfaceName, NatRule, Owner,
+    PortRange, Protocol, RdrRule, Rule,
 };
 use kleene_platform::{PlatformError, Result};
 
 use super::field::{self, Condition, Field, Way, quoted};
-use super::set::{Arrival, Element, Phase, Set, Shape, Verdict};
+use super::set::{Arrival, Element, Phase, Place, Set, Shape, Side, Verdict};
 
 /// Addresses that interfaces of the host have at the moment.
 pub(crate) type Addresses = BTreeMap<InterfaceName, Vec<IpAddr>>;
@@ -55,14 +55,38 @@ pub(crate) fn compile(owner: &Owner, rules: &[Rule], addresses: &Addresses) -> R
     };
     filter(first, filters().filter(|rule| rule.quick), &mut elements)?;
     filter(last, filters().rev().filter(|rule| !rule.quick), &mut elements)?;
+    guards(owner, rules, &mut elements)?;
     for rule in rules {
         match rule {
-            Rule::Filter(_) => {}
+            Rule::Filter(_) | Rule::Guard(_) => {}
             Rule::Nat(rule) => nat(rule, &mut elements),
             Rule::Rdr(rule) => rdr(rule, addresses, &mut elements)?,
         }
     }
     Ok(elements)
+}
+
+/// Each guard of the same packets has a place of its own, so that none speaks for the next. Guards of different packets
+/// may share one: no packet meets both.
+fn guards(owner: &Owner, rules: &[Rule], elements: &mut BTreeSet<Element>) -> Result<()> {
+    let mut of_the_same: BTreeMap<&Guarded, usize> = BTreeMap::new();
+    for rule in rules {
+        let Rule::Guard(guard) = rule else { continue };
+        let number = of_the_same.entry(&guard.guarded).or_default();
+        let place = Place {
+            of_networks: matches!(owner, Owner::Network(_)),
+            side: match guard.guarded {
+                Guarded::Arriving(_) => Side::Arriving,
+                Guarded::From(_) => Side::From,
+                Guarded::To(_) => Side::To,
+            },
+            number: *number,
+        };
+        *number += 1;
+        let lines: Vec<_> = guard.as_filters().collect();
+        filter(Phase::Guard(place), lines.iter(), elements)?;
+    }
+    Ok(())
 }
 
 /// Filter rules of one phase, in order of first match.

@@ -13,6 +13,14 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    /// Its part of names.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+
     /// The interface a packet takes that way.
     pub(crate) fn interface(self) -> &'static str {
         match self {

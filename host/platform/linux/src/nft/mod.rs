@@ -7,7 +7,7 @@
 //! and deletes elements of hash sets. Neither that nor judging a packet depends on how many owners there are; both
 //! depend on the number of forms, which is that of the kinds of rules the plugins write: a dozen.
 //!
-//! **The order** is pf's across owners: quick rules of networks, quick rules of endpoints, other rules of endpoints,
+//! **The order** is pf's across owners: guards, each in a chain of its own; quick rules of networks, quick rules of endpoints, other rules of endpoints,
 //! other rules of networks. A forwarded packet is judged on its way in (`in`), then on its way out (`out`); one for the
 //! host only by `in`, one from the host only by `out`. Answers to what passed are passed. What no rule blocks passes.
 //!

@@ -213,6 +213,9 @@ impl Ruleset {
         let mut sets: BTreeSet<&Set> = self.sets.keys().chain(&change.sets_new).collect();
         sets.retain(|set| !change.sets_gone.contains(set));
         for chain in changed {
+            if chain.is_made_on_demand() {
+                line(&mut text, format_args!("add chain inet kleene {}", chain.name()));
+            }
             line(
                 &mut text,
                 format_args!("flush chain inet kleene {}", chain.name()),
@@ -251,7 +254,15 @@ impl Ruleset {
             declare(&mut text, set);
         }
         let sets: BTreeSet<&Set> = self.sets.keys().collect();
-        for chain in Chain::ALL {
+        let on_demand: BTreeSet<Chain> = sets
+            .iter()
+            .flat_map(|set| set.rules())
+            .filter_map(|(chain, _)| chain.is_made_on_demand().then_some(chain))
+            .collect();
+        for chain in &on_demand {
+            line(&mut text, format_args!("add chain inet kleene {}", chain.name()));
+        }
+        for chain in on_demand.into_iter().chain(Chain::ALL) {
             fill(&mut text, chain, &sets);
         }
         for (set, elements) in &self.sets {
@@ -291,7 +302,7 @@ const BASE: &str = include_str!("base.nft");
 /// The rules of a chain that come before those of the sets.
 fn static_rules(chain: Chain) -> &'static [&'static str] {
     match chain {
-        Chain::In | Chain::Out | Chain::RedirectOwn => &[],
+        Chain::Guard(..) | Chain::In | Chain::Out | Chain::RedirectOwn => &[],
         // Nobody but the host itself reaches what is published on its loopback address.
         Chain::Prerouting => &["iifname != \"lo\" ip daddr 127.0.0.0/8 return"],
         Chain::Postrouting => &[
@@ -309,12 +320,16 @@ fn fill_static(text: &mut String, chain: Chain) {
     }
 }
 
-/// The rules of the sets that belong in a chain.
+/// The rules of the sets that belong in a chain. Sets of one guard stand beside each other, and all want the jump there.
 fn fill(text: &mut String, chain: Chain, sets: &BTreeSet<&Set>) {
-    for (of, rule) in sets.iter().flat_map(|set| set.rules()) {
-        if of == chain {
-            line(text, format_args!("add rule inet kleene {} {rule}", chain.name()));
-        }
+    let mut rules: Vec<_> = sets
+        .iter()
+        .flat_map(|set| set.rules())
+        .filter_map(|(of, rule)| (of == chain).then_some(rule))
+        .collect();
+    rules.dedup();
+    for rule in rules {
+        line(text, format_args!("add rule inet kleene {} {rule}", chain.name()));
     }
 }
 

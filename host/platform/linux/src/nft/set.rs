@@ -40,10 +40,53 @@ pub(crate) struct Shape {
 /// When a rule is judged: earlier ones win.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
+    Guard(Place),
     NetworkQuick,
     EndpointQuick,
     Endpoint,
     Network,
+}
+
+impl Phase {
+    /// Its part of a set's name.
+    fn name(self) -> String {
+        match self {
+            Self::Guard(place) => format!("{}_", place.name()),
+            Self::NetworkQuick => "1".to_owned(),
+            Self::EndpointQuick => "2".to_owned(),
+            Self::Endpoint => "3".to_owned(),
+            Self::Network => "4".to_owned(),
+        }
+    }
+}
+
+/// Where a guard is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) of_networks: bool,
+    pub(crate) side: Side,
+    /// How many guards of the same packets come before.
+    pub(crate) number: usize,
+}
+
+/// What tells whose packets a guard looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    Arriving,
+    From,
+    To,
+}
+
+impl Place {
+    fn name(self) -> String {
+        let owners = if self.of_networks { "networks" } else { "endpoints" };
+        let side = match self.side {
+            Side::Arriving => "arriving",
+            Side::From => "from",
+            Side::To => "to",
+        };
+        format!("{owners}_{side}{}", self.number)
+    }
 }
 
 /// What happens to a packet. Of two owners' verdicts at the same place the stricter wins.
@@ -106,6 +149,8 @@ pub(crate) enum Arrival {
 /// A chain whose rules depend on which sets there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Chain {
+    /// A guard: who returns from it was admitted, or met no objection. Made when the first of its kind is.
+    Guard(Way, Place),
     In,
     Out,
     Prerouting,
@@ -114,6 +159,7 @@ pub(crate) enum Chain {
 }
 
 impl Chain {
+    /// Those of every table.
     pub(crate) const ALL: [Self; 5] = [
         Self::In,
         Self::Out,
@@ -122,14 +168,20 @@ impl Chain {
         Self::Postrouting,
     ];
 
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::In => "in",
-            Self::Out => "out",
-            Self::Prerouting => "published",
-            Self::RedirectOwn => "published_own",
-            Self::Postrouting => "translated",
+            Self::Guard(way, place) => format!("guard_{}_{}", place.name(), way.name()),
+            Self::In => "in".to_owned(),
+            Self::Out => "out".to_owned(),
+            Self::Prerouting => "published".to_owned(),
+            Self::RedirectOwn => "published_own".to_owned(),
+            Self::Postrouting => "translated".to_owned(),
         }
+    }
+
+    /// Whether it has to be made before it is used.
+    pub(crate) fn is_made_on_demand(self) -> bool {
+        matches!(self, Self::Guard(..))
     }
 }
 
@@ -156,14 +208,11 @@ impl Set {
                 on_networks,
                 fields,
             }) => {
-                let way = match way {
-                    Way::In => "in",
-                    Way::Out => "out",
-                };
+                let way = way.name();
                 let networks = if *on_networks { "_networks" } else { "" };
                 format!(
                     "{way}_{}{level}_{verdict}{networks}{}",
-                    *phase as u8 + 1,
+                    phase.name(),
                     names(fields)
                 )
             }
@@ -215,10 +264,14 @@ impl Set {
                     false => String::new(),
                 };
                 let key = concatenated(&shape.fields, |field| field.expression(shape.way));
-                vec![(
-                    chain,
-                    format!("{networks}{key} @{name} {}", shape.verdict.statement()),
-                )]
+                let rule = format!("{networks}{key} @{name} {}", shape.verdict.statement());
+                match shape.phase {
+                    Phase::Guard(place) => {
+                        let guard = Chain::Guard(shape.way, place);
+                        vec![(guard, rule), (chain, format!("jump {}", guard.name()))]
+                    }
+                    _ => vec![(chain, rule)],
+                }
             }
             Self::Masquerade(fields) => {
                 let key = concatenated(fields, |field| field.expression(Way::Out));

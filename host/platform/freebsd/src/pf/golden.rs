@@ -1,0 +1,386 @@
+//! The text for every combination of options. A filter rule is a head (what happens) and a body (to which packets),
+//! which do not depend on each other: the golden file lists both, and a test holds the whole product against them.
+
+use std::fmt::Write;
+
+use kleene_plan::{
+    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch, NatRule,
+    Owner, PortRange, Protocol, RdrRule, Rule,
+};
+
+use super::compile;
+
+const ACTIONS: [Action; 3] = [Action::Pass, Action::Block, Action::Reject];
+const DIRECTIONS: [Direction; 3] = [Direction::In, Direction::Out, Direction::Both];
+const PROTOCOLS: [Option<Protocol>; 4] = [
+    None,
+    Some(Protocol::Tcp),
+    Some(Protocol::Udp),
+    Some(Protocol::Icmp),
+];
+const ENDPOINT: &str = "endpoint-bbbbbbbbbbbb";
+
+fn interfaces() -> [InterfaceMatch; 3] {
+    [
+        InterfaceMatch::Any,
+        InterfaceMatch::Named("em0".parse().unwrap()),
+        InterfaceMatch::KleeneNetworks,
+    ]
+}
+
+/// Any, and of each family a subnet and an address.
+fn addresses(last: u8) -> Vec<Address> {
+    let net = |text: String| Address::Net(text.parse().unwrap());
+    vec![
+        Address::Any,
+        net(format!("10.0.{last}.0/24")),
+        net(format!("10.0.{last}.{last}/32")),
+        net(format!("fd00:{last}::/64")),
+        net(format!("fd00:{last}::{last}/128")),
+    ]
+}
+
+fn ports() -> [Option<PortRange>; 3] {
+    [
+        None,
+        Some(PortRange::single(80)),
+        Some(PortRange::new(8000, 8010).unwrap()),
+    ]
+}
+
+/// Everything of a rule that says which packets.
+fn bodies() -> Vec<FilterRule> {
+    let mut all = Vec::new();
+    for interface in interfaces() {
+        for protocol in PROTOCOLS {
+            for to_ports in ports() {
+                for from in addresses(1) {
+                    for to in addresses(2) {
+                        all.push(FilterRule {
+                            action: Action::Pass,
+                            direction: Direction::Both,
+                            quick: false,
+                            log: false,
+                            interface: interface.clone(),
+                            protocol,
+                            from: from.clone(),
+                            to,
+                            to_ports,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Everything of a rule that says what happens.
+fn heads() -> Vec<(Action, Direction, bool, bool)> {
+    let mut all = Vec::new();
+    for action in ACTIONS {
+        for direction in DIRECTIONS {
+            for quick in [false, true] {
+                for log in [false, true] {
+                    all.push((action, direction, quick, log));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The lines of an endpoint with one rule.
+fn lines(rule: Rule) -> Result<Vec<String>, String> {
+    let owner: Owner = ENDPOINT.parse().unwrap();
+    match compile(&owner, &[rule]) {
+        Ok([guards, rest]) => Ok(guards
+            .text
+            .lines()
+            .chain(rest.text.lines())
+            .map(str::to_owned)
+            .collect()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn body_of(rule: &FilterRule) -> Result<Vec<String>, String> {
+    let lines = lines(Rule::Filter(rule.clone()))?;
+    Ok(lines
+        .iter()
+        .map(|line| line.strip_prefix("pass ").unwrap().to_owned())
+        .collect())
+}
+
+fn head_of((action, direction, quick, log): (Action, Direction, bool, bool)) -> String {
+    let rule = FilterRule {
+        action,
+        direction,
+        quick,
+        log,
+        ..bodies().swap_remove(1)
+    };
+    let line = lines(Rule::Filter(rule)).unwrap().swap_remove(0);
+    line.strip_suffix(" inet from any to 10.0.2.0/24")
+        .unwrap()
+        .to_owned()
+}
+
+/// What a rule says in Kleene's words, without `pass`.
+fn said(rule: &FilterRule) -> String {
+    rule.to_string().trim_start_matches("pass ").to_owned()
+}
+
+fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {
+    writeln!(text, "# {title}").unwrap();
+    for line in lines {
+        writeln!(text, "{line}").unwrap();
+    }
+    text.push('\n');
+}
+
+fn told(said: &str, lines: Result<Vec<String>, String>) -> String {
+    match lines {
+        Ok(lines) => format!("{said}\n    {}", lines.join("\n    ")),
+        Err(_) => format!("{said}\n    refused"),
+    }
+}
+
+fn translations() -> Vec<Rule> {
+    let mut all = Vec::new();
+    for from in ["10.0.1.0/24", "fd00:1::/64"] {
+        all.push(Rule::Nat(NatRule {
+            interface: "em0".parse().unwrap(),
+            from: from.parse().unwrap(),
+        }));
+    }
+    let range = |first, last| PortRange::new(first, last).unwrap();
+    let lo0 = InterfaceMatch::Named("lo0".parse().unwrap());
+    for interface in interfaces().into_iter().chain([lo0]) {
+        for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
+            for to in ["10.0.1.2", "fd00:1::2"] {
+                for (ports, to_ports) in [
+                    (range(8080, 8080), range(80, 80)),
+                    (range(9000, 9010), range(8000, 8010)),
+                    (range(9000, 9010), range(80, 80)),
+                    (range(9000, 9010), range(80, 81)),
+                ] {
+                    all.push(Rule::Rdr(RdrRule {
+                        interface: interface.clone(),
+                        protocol,
+                        ports,
+                        to: to.parse().unwrap(),
+                        to_ports,
+                    }));
+                }
+            }
+        }
+    }
+    all
+}
+
+fn guards() -> Vec<Rule> {
+    let guarded = |text: &str| -> Guarded {
+        match text.split_once(' ').unwrap() {
+            ("from", net) => Guarded::From(net.parse().unwrap()),
+            ("to", net) => Guarded::To(net.parse().unwrap()),
+            (_, name) => Guarded::Arriving(name.parse().unwrap()),
+        }
+    };
+    let mut all = Vec::new();
+    for text in [
+        "in kleene1",
+        "from 10.0.1.2/32",
+        "to 10.0.1.2/32",
+        "from fd00:1::2/128",
+        "to fd00:1::2/128",
+    ] {
+        for admission in [Admission::Admit, Admission::Block, Admission::Reject] {
+            for log in [false, true] {
+                for (protocol, ports) in [(None, None), (Some(Protocol::Tcp), Some(PortRange::single(443)))] {
+                    let v6 = text.contains("fd00");
+                    let peer: &str = if v6 { "fd00:2::/64" } else { "10.0.2.0/24" };
+                    for peer in [Address::Any, Address::Net(peer.parse().unwrap())] {
+                        let line = GuardLine {
+                            admission,
+                            log,
+                            protocol,
+                            peer,
+                            ports,
+                        };
+                        all.push(Rule::Guard(Guard {
+                            guarded: guarded(text),
+                            lines: vec![line],
+                        }));
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_option_of_every_rule() {
+    let mut text = String::new();
+    section(
+        &mut text,
+        "what happens: action x direction x quick x log (the same before every body)",
+        heads().into_iter().map(head_of),
+    );
+    section(
+        &mut text,
+        "to which packets: interface x protocol x ports x source x destination (the same after every head)",
+        bodies().iter().map(|rule| told(&said(rule), body_of(rule))),
+    );
+    section(
+        &mut text,
+        "translations: nat x family; rdr x interface x protocol x family x ports",
+        translations()
+            .into_iter()
+            .map(|rule| told(&rule.to_string(), lines(rule))),
+    );
+    section(
+        &mut text,
+        "guards: whose packets x admission x log x protocol and ports x peer",
+        guards()
+            .into_iter()
+            .map(|rule| told(&rule.to_string(), lines(rule))),
+    );
+    insta::assert_snapshot!("pf", text);
+}
+
+#[test]
+fn every_combination_of_head_and_body_is_the_two_in_a_row() {
+    let heads: Vec<_> = heads().into_iter().map(|head| (head, head_of(head))).collect();
+    let mut combinations = 0;
+    for body in bodies() {
+        let expected = body_of(&body);
+        for ((action, direction, quick, log), head) in &heads {
+            let rule = FilterRule {
+                action: *action,
+                direction: *direction,
+                quick: *quick,
+                log: *log,
+                ..body.clone()
+            };
+            let found = lines(Rule::Filter(rule.clone()));
+            match &expected {
+                Ok(bodies) => {
+                    let lines: Vec<_> = bodies.iter().map(|body| format!("{head} {body}")).collect();
+                    assert_eq!(found.unwrap(), lines, "{rule}");
+                }
+                Err(_) => assert!(found.is_err(), "{rule}"),
+            }
+            combinations += 1;
+        }
+    }
+    assert_eq!(combinations, 36 * 3 * 4 * 3 * 25);
+}
+
+fn rules_of_a_closed_network() -> Vec<Rule> {
+    let block = |subnet: &str| {
+        Rule::Filter(FilterRule {
+            action: Action::Block,
+            direction: Direction::In,
+            quick: false,
+            log: true,
+            interface: InterfaceMatch::Any,
+            protocol: None,
+            from: Address::Any,
+            to: Address::Net(subnet.parse().unwrap()),
+            to_ports: None,
+        })
+    };
+    let nat = Rule::Nat(NatRule {
+        interface: "em0".parse().unwrap(),
+        from: "10.0.1.0/24".parse().unwrap(),
+    });
+    vec![block("10.0.1.0/24"), block("fd00:1::/64"), nat]
+}
+
+fn anchors(owner: &str, rules: &[Rule]) -> String {
+    let anchors = compile(&owner.parse().unwrap(), rules).unwrap();
+    anchors
+        .iter()
+        .map(|anchor| format!("# {}\n{}", anchor.name, anchor.text))
+        .collect()
+}
+
+/// Translations first, then what keeps replies alive, then the rules.
+#[test]
+fn a_closed_network() {
+    insta::assert_snapshot!(anchors("network-aaaaaaaaaaaa", &rules_of_a_closed_network()));
+}
+
+/// Two guards have tags of their own; the translation stands with them and tags what it hides.
+#[test]
+fn guards_of_what_is_hidden() {
+    let address = "10.0.1.2/32".parse().unwrap();
+    let line = |admission, peer: Address| GuardLine {
+        admission,
+        log: admission != Admission::Admit,
+        protocol: None,
+        peer,
+        ports: None,
+    };
+    let guard = |peer: &str| {
+        Rule::Guard(Guard {
+            guarded: Guarded::From(address),
+            lines: vec![
+                line(Admission::Admit, Address::Net(peer.parse().unwrap())),
+                line(Admission::Reject, Address::Any),
+            ],
+        })
+    };
+    let nat = NatRule {
+        interface: "em0".parse().unwrap(),
+        from: address,
+    };
+    let rules = [Rule::Nat(nat), guard("192.0.2.0/24"), guard("192.0.2.0/25")];
+    insta::assert_snapshot!(anchors(ENDPOINT, &rules));
+}
+
+#[test]
+fn what_pf_cannot_guard_is_refused() {
+    let mut rules = rules_of_a_closed_network();
+    rules.push(Rule::Guard(Guard {
+        guarded: Guarded::From("10.0.1.2/32".parse().unwrap()),
+        lines: Vec::new(),
+    }));
+    let error = compile(&"network-aaaaaaaaaaaa".parse().unwrap(), &rules).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("pf can guard what it hides only by the same subnet or address"),
+        "{error}"
+    );
+}
+
+#[test]
+fn owners_stand_in_the_order_in_which_pf_must_ask_them() {
+    let mut names: Vec<String> = [
+        "endpoint-000000000a00",
+        "network-ffffffffffff",
+        "network-000000000a00",
+    ]
+    .iter()
+    .flat_map(|owner| super::anchors(&owner.parse().unwrap()))
+    .collect();
+    names.sort();
+    let places: Vec<&str> = names
+        .iter()
+        .map(|name| &name[..name.rfind('-').unwrap()])
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "kleene/1-guard-endpoint",
+            "kleene/1-guard-network",
+            "kleene/1-guard-network",
+            "kleene/2-network",
+            "kleene/2-network",
+            "kleene/3-endpoint"
+        ]
+    );
+}
