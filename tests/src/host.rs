@@ -160,6 +160,21 @@ impl Host {
         command
     }
 
+    /// Adds to the daemon's configuration and starts it anew.
+    ///
+    /// # Errors
+    /// What it says if it does not start.
+    pub fn configure(&mut self, more: &str) -> Result<()> {
+        if self.daemon.is_some() {
+            self.stop_daemon()?;
+        }
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(self.sandbox.directory().join("kleened.toml"))?;
+        file.write_all(more.as_bytes())?;
+        self.start_daemon()
+    }
+
     /// Starts the daemon and waits until it answers.
     ///
     /// # Errors

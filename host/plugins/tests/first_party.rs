@@ -8,7 +8,14 @@ use kleene_plan::{EndpointFacts, NetworkFacts, Plan};
 use kleene_plugins::{BuildAction, BuildState, EngineKind, PluginState, Plugins, PluginsConfig, Variable};
 use support::{Home, bridge_network, endpoint, ipnet_network, published, volume};
 
-const ALL: [&str; 4] = ["builder", "network-bridge", "network-loopback", "volume-zfs"];
+const ALL: [&str; 6] = [
+    "builder",
+    "network-bridge",
+    "network-loopback",
+    "policy-egress",
+    "policy-ports",
+    "volume-zfs",
+];
 
 /// Compares with the golden text of the plugin's own tests.
 fn check(plugin: &str, name: &str, plan: &Plan) {

@@ -11,6 +11,7 @@ mod images;
 mod main_job;
 mod networks;
 mod plugins;
+mod policies;
 mod ports;
 mod refusals;
 mod reload;

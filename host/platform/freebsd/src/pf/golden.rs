@@ -1,6 +1,8 @@
-//! The text for every combination of options. A filter rule is a head (what happens) and a body (to which packets),
-//! which do not depend on each other: the golden file lists both, and a test holds the whole product against them.
+//! The text for every combination of options. A filter rule is a head (what happens), an interface and a match (which
+//! packets), which do not depend on each other: the golden file lists the three, and a test holds the whole product
+//! against them.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use kleene_plan::{
@@ -18,6 +20,8 @@ const PROTOCOLS: [Option<Protocol>; 4] = [
     Some(Protocol::Udp),
     Some(Protocol::Icmp),
 ];
+type Head = (Action, Direction, bool, bool);
+
 const ENDPOINT: &str = "endpoint-bbbbbbbbbbbb";
 
 fn interfaces() -> [InterfaceMatch; 3] {
@@ -48,26 +52,24 @@ fn ports() -> [Option<PortRange>; 3] {
     ]
 }
 
-/// Everything of a rule that says which packets.
-fn bodies() -> Vec<FilterRule> {
+/// Everything of a rule that says which packets, but for the interface.
+fn matches() -> Vec<FilterRule> {
     let mut all = Vec::new();
-    for interface in interfaces() {
-        for protocol in PROTOCOLS {
-            for to_ports in ports() {
-                for from in addresses(1) {
-                    for to in addresses(2) {
-                        all.push(FilterRule {
-                            action: Action::Pass,
-                            direction: Direction::Both,
-                            quick: false,
-                            log: false,
-                            interface: interface.clone(),
-                            protocol,
-                            from: from.clone(),
-                            to,
-                            to_ports,
-                        });
-                    }
+    for protocol in PROTOCOLS {
+        for to_ports in ports() {
+            for from in addresses(1) {
+                for to in addresses(2) {
+                    all.push(FilterRule {
+                        action: Action::Pass,
+                        direction: Direction::Both,
+                        quick: false,
+                        log: false,
+                        interface: InterfaceMatch::Any,
+                        protocol,
+                        from: from.clone(),
+                        to,
+                        to_ports,
+                    });
                 }
             }
         }
@@ -76,7 +78,7 @@ fn bodies() -> Vec<FilterRule> {
 }
 
 /// Everything of a rule that says what happens.
-fn heads() -> Vec<(Action, Direction, bool, bool)> {
+fn heads() -> Vec<Head> {
     let mut all = Vec::new();
     for action in ACTIONS {
         for direction in DIRECTIONS {
@@ -104,7 +106,8 @@ fn lines(rule: Rule) -> Result<Vec<String>, String> {
     }
 }
 
-fn body_of(rule: &FilterRule) -> Result<Vec<String>, String> {
+/// What follows the interface, a line per family.
+fn match_of(rule: &FilterRule) -> Result<Vec<String>, String> {
     let lines = lines(Rule::Filter(rule.clone()))?;
     Ok(lines
         .iter()
@@ -112,23 +115,34 @@ fn body_of(rule: &FilterRule) -> Result<Vec<String>, String> {
         .collect())
 }
 
-fn head_of((action, direction, quick, log): (Action, Direction, bool, bool)) -> String {
+const SAMPLE: &str = " inet from any to 10.0.2.0/24";
+
+fn sample() -> FilterRule {
+    matches().swap_remove(1)
+}
+
+fn head_of((action, direction, quick, log): Head) -> String {
     let rule = FilterRule {
         action,
         direction,
         quick,
         log,
-        ..bodies().swap_remove(1)
+        ..sample()
     };
     let line = lines(Rule::Filter(rule)).unwrap().swap_remove(0);
-    line.strip_suffix(" inet from any to 10.0.2.0/24")
-        .unwrap()
-        .to_owned()
+    line.strip_suffix(SAMPLE).unwrap().to_owned()
 }
 
-/// What a rule says in Kleene's words, without `pass`.
-fn said(rule: &FilterRule) -> String {
-    rule.to_string().trim_start_matches("pass ").to_owned()
+fn interface_of(interface: InterfaceMatch) -> String {
+    let rule = FilterRule {
+        interface,
+        ..sample()
+    };
+    let line = lines(Rule::Filter(rule)).unwrap().swap_remove(0);
+    line.strip_prefix("pass")
+        .and_then(|line| line.strip_suffix(SAMPLE))
+        .unwrap()
+        .to_owned()
 }
 
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = String>) {
@@ -143,6 +157,28 @@ fn told(said: &str, lines: Result<Vec<String>, String>) -> String {
     match lines {
         Ok(lines) => format!("{said}\n    {}", lines.join("\n    ")),
         Err(_) => format!("{said}\n    refused"),
+    }
+}
+
+/// Matches under their protocol and ports; what is refused is counted by its reason.
+fn told_matches(text: &mut String) {
+    for group in matches().chunks(25) {
+        let first = group[0].to_string();
+        writeln!(text, "## {}", first.trim_start_matches("pass ")).unwrap();
+        let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+        for rule in group {
+            match match_of(rule) {
+                Ok(lines) => writeln!(text, "{}", lines.join("\n")).unwrap(),
+                Err(error) => {
+                    let reason = error.rsplit(": ").next().unwrap_or_default().to_owned();
+                    *refused.entry(reason).or_default() += 1;
+                }
+            }
+        }
+        for (reason, count) in refused {
+            writeln!(text, "refused: {count}, {reason}").unwrap();
+        }
+        text.push('\n');
     }
 }
 
@@ -225,14 +261,16 @@ fn every_option_of_every_rule() {
     let mut text = String::new();
     section(
         &mut text,
-        "what happens: action x direction x quick x log (the same before every body)",
+        "what happens: action x direction x quick x log",
         heads().into_iter().map(head_of),
     );
     section(
         &mut text,
-        "to which packets: interface x protocol x ports x source x destination (the same after every head)",
-        bodies().iter().map(|rule| told(&said(rule), body_of(rule))),
+        "on which interface: between what happens and which packets",
+        interfaces().map(|interface| format!("{interface}:{}", interface_of(interface.clone()))),
     );
+    writeln!(text, "# which packets: protocol x ports x source x destination\n").unwrap();
+    told_matches(&mut text);
     section(
         &mut text,
         "translations: nat x family; rdr x interface x protocol x family x ports",
@@ -251,28 +289,35 @@ fn every_option_of_every_rule() {
 }
 
 #[test]
-fn every_combination_of_head_and_body_is_the_two_in_a_row() {
+fn every_combination_is_its_parts_in_a_row() {
     let heads: Vec<_> = heads().into_iter().map(|head| (head, head_of(head))).collect();
     let mut combinations = 0;
-    for body in bodies() {
-        let expected = body_of(&body);
-        for ((action, direction, quick, log), head) in &heads {
-            let rule = FilterRule {
-                action: *action,
-                direction: *direction,
-                quick: *quick,
-                log: *log,
-                ..body.clone()
-            };
-            let found = lines(Rule::Filter(rule.clone()));
-            match &expected {
-                Ok(bodies) => {
-                    let lines: Vec<_> = bodies.iter().map(|body| format!("{head} {body}")).collect();
-                    assert_eq!(found.unwrap(), lines, "{rule}");
+    for rule in matches() {
+        let expected = match_of(&rule);
+        for interface in interfaces() {
+            let on = interface_of(interface.clone());
+            for ((action, direction, quick, log), head) in &heads {
+                let rule = FilterRule {
+                    action: *action,
+                    direction: *direction,
+                    quick: *quick,
+                    log: *log,
+                    interface: interface.clone(),
+                    ..rule.clone()
+                };
+                let found = lines(Rule::Filter(rule.clone()));
+                match &expected {
+                    Ok(matches) => {
+                        let lines: Vec<_> = matches
+                            .iter()
+                            .map(|packets| format!("{head}{on} {packets}"))
+                            .collect();
+                        assert_eq!(found.unwrap(), lines, "{rule}");
+                    }
+                    Err(_) => assert!(found.is_err(), "{rule}"),
                 }
-                Err(_) => assert!(found.is_err(), "{rule}"),
+                combinations += 1;
             }
-            combinations += 1;
         }
     }
     assert_eq!(combinations, 36 * 3 * 4 * 3 * 25);

@@ -6,12 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use kleene_plan::{
-    Action, Address, Direction, Family, FilterRule, InterfaceMatch, Owner, PortRange, Protocol, Rule,
+    Action, Address, Admission, Direction, Family, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch,
+    Owner, PortRange, Protocol, Rule,
 };
 
 use super::compile::compile;
 use super::field::{Field, Way};
-use super::set::{Element, Set, Shape};
+use super::set::{Element, Phase, Place, Set, Shape};
 
 /// A packet on its way in or out.
 #[derive(Debug, Clone, Copy)]
@@ -80,6 +81,24 @@ impl Choices {
         }
     }
 
+    /// A guard of these packets, of lines that look at anything else.
+    fn guard(&mut self, guarded: Guarded) -> Guard {
+        let lines = (0..self.pick(&[0, 1, 2, 3])).map(|_| {
+            let rule = self.rule();
+            GuardLine {
+                admission: self.pick(&[Admission::Admit, Admission::Block]),
+                log: rule.log,
+                protocol: rule.protocol,
+                peer: rule.to,
+                ports: rule.to_ports,
+            }
+        });
+        Guard {
+            lines: lines.collect(),
+            guarded,
+        }
+    }
+
     fn packet(&mut self) -> Packet {
         let addresses = [[10, 0, 1, 2], [10, 0, 1, 9], [10, 0, 2, 2], [192, 0, 2, 1]].map(Ipv4Addr::from);
         Packet {
@@ -91,6 +110,14 @@ impl Choices {
             port: self.pick(&[78, 79, 80, 90, 91]),
         }
     }
+}
+
+/// Each guard on its own: its first line that matches.
+fn all_admit(guards: &[Guard], packet: Packet) -> bool {
+    guards.iter().all(|guard| {
+        let first = guard.as_filters().find(|rule| matches(rule, packet));
+        first.is_none_or(|rule| rule.action == Action::Pass)
+    })
 }
 
 /// pf's way: quick rules in order; of the others the last; networks before endpoints. Nothing matches: pass.
@@ -131,7 +158,7 @@ fn matches(rule: &FilterRule, packet: Packet) -> bool {
         && ports
 }
 
-/// The kernel's way: the rules of the chain in order, each a look into its set.
+/// The kernel's way: each chain of a guard by itself, then the rules of the chain in order, each a look into its set.
 fn as_compiled(elements: &BTreeSet<Element>, packet: Packet) -> bool {
     let mut sets: BTreeMap<&Shape, BTreeSet<&str>> = BTreeMap::new();
     for element in elements {
@@ -140,12 +167,23 @@ fn as_compiled(elements: &BTreeSet<Element>, packet: Packet) -> bool {
         };
         sets.entry(shape).or_default().insert(&element.key);
     }
-    let decisive = sets.iter().find(|(shape, keys)| {
-        shape.way == packet.way
-            && (!shape.on_networks || NETWORKS.contains(&packet.interface))
-            && key(shape, packet).is_some_and(|key| keys.contains(key.as_str()))
-    });
-    decisive.is_none_or(|(shape, _)| shape.verdict.to_string().starts_with("pass"))
+    let place = |shape: &Shape| match shape.phase {
+        Phase::Guard(place) => Some(place),
+        _ => None,
+    };
+    let passes = |chain: Option<Place>| {
+        let decisive = sets
+            .iter()
+            .filter(|(shape, _)| place(shape) == chain)
+            .find(|(shape, keys)| {
+                shape.way == packet.way
+                    && (!shape.on_networks || NETWORKS.contains(&packet.interface))
+                    && key(shape, packet).is_some_and(|key| keys.contains(key.as_str()))
+            });
+        decisive.is_none_or(|(shape, _)| shape.verdict.to_string().starts_with("pass"))
+    };
+    let guards: BTreeSet<Place> = sets.keys().filter_map(|shape| place(shape)).collect();
+    guards.into_iter().map(Some).chain([None]).all(passes)
 }
 
 /// What the expressions of a set take from a packet; `None` if it has no such field.
@@ -168,6 +206,59 @@ fn key(shape: &Shape, packet: Packet) -> Option<String> {
         }
     });
     parts.collect::<Option<Vec<_>>>().map(|parts| parts.join(" . "))
+}
+
+#[test]
+fn compiled_guards_only_restrict_and_none_speaks_for_another() {
+    // Guards of one owner look at the same packets or not; those of two endpoints look at different ones.
+    let owners = [
+        "network-aaaaaaaaaaaa",
+        "endpoint-bbbbbbbbbbbb",
+        "endpoint-cccccccccccc",
+    ]
+    .map(|owner| owner.parse::<Owner>().unwrap());
+    let guarded = |text: &str| -> Guarded {
+        match text.split_once(' ').unwrap() {
+            ("from", net) => Guarded::From(net.parse().unwrap()),
+            ("to", net) => Guarded::To(net.parse().unwrap()),
+            (_, name) => Guarded::Arriving(name.parse().unwrap()),
+        }
+    };
+    let of = [
+        ["in kleene0", "in kleene0", "from 10.0.1.0/24"],
+        ["from 10.0.1.2/32", "from 10.0.1.2/32", "to 10.0.1.2/32"],
+        ["from 10.0.1.9/32", "to 10.0.1.9/32", "to 10.0.1.9/32"],
+    ];
+    let mut choices = Choices(7);
+    let (mut refused_by_guards, mut passed) = (0, 0);
+    for round in 0..2000 {
+        let rules: Vec<FilterRule> = (0..3).map(|_| choices.rule()).collect();
+        let guards = of.map(|of| of.map(|text| choices.guard(guarded(text))));
+        let mut elements = BTreeSet::new();
+        for (number, (owner, guards)) in owners.iter().zip(&guards).enumerate() {
+            let mut all: Vec<_> = guards.iter().cloned().map(Rule::Guard).collect();
+            if number == 0 {
+                all.extend(rules.iter().cloned().map(Rule::Filter));
+            }
+            elements.extend(compile(owner, &all, &BTreeMap::new()).unwrap());
+        }
+        for _ in 0..30 {
+            let packet = choices.packet();
+            let admitted = guards.iter().all(|guards| all_admit(guards, packet));
+            let expected = admitted && as_pf_says(&rules, &[], packet);
+            refused_by_guards += usize::from(!admitted);
+            passed += usize::from(expected);
+            assert_eq!(
+                as_compiled(&elements, packet),
+                expected,
+                "round {round}: {packet:?}\nrules {rules:#?}\nguards {guards:#?}"
+            );
+        }
+    }
+    assert!(
+        passed > 10_000 && refused_by_guards > 10_000,
+        "{passed} passed, {refused_by_guards} refused by guards: too one-sided to tell"
+    );
 }
 
 #[test]

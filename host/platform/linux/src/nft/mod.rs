@@ -24,6 +24,8 @@ mod loader;
 #[cfg(test)]
 mod meaning;
 mod monitor;
+#[cfg(test)]
+mod product;
 mod ruleset;
 mod set;
 mod watch;

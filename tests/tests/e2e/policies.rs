@@ -1,0 +1,237 @@
+//! Policies of a site, on real traffic: which destinations are reached, which ports may be published.
+
+use kleene_tests::{HOST, Host, OUTSIDE, write};
+
+use crate::web::{PAGE, build_site, fetch, fetch_command, fetch_from_outside};
+
+/// The other machine's IPv6 address.
+const OUTSIDE6: &str = "fd01::2";
+
+/// Networks named so reach port 80 of the other machine, and nothing else.
+const EGRESS: &str = r#"
+[[plugins.config.policy-egress.networks]]
+name = "build-*"
+allow = [
+    { to = "192.0.2.2", protocol = "tcp", ports = 80 },
+    { to = "fd01::2", protocol = "tcp", ports = 80 },
+]
+"#;
+
+/// A host with these settings, IPv6 and the images `minimal` and `site`; the other machine serves at ports 80 and 81.
+fn host_with(settings: &str) -> Host {
+    let mut host = Host::with_minimal_image();
+    build_site(&host);
+    host.configure(settings).unwrap();
+    host.run("ip address add fd01::1/64 dev uplink nodad").ok();
+    host.run(&format!("ip -6 route add default via {OUTSIDE6}")).ok();
+    host.run_outside(&format!("ip address add {OUTSIDE6}/64 dev uplink nodad"))
+        .ok();
+    let directory = host.directory("outside");
+    write(directory.join("index.html"), PAGE);
+    for port in [80, 81] {
+        host.run_outside(&format!(
+            "/bin/busybox httpd -p {port} -h {}",
+            directory.display()
+        ))
+        .ok();
+    }
+    host
+}
+
+/// Whether a new container gets the page of this URL.
+fn reaches(host: &Host, driver: &str, network: &str, url: &str) -> bool {
+    let outcome = host.klee(&format!(
+        "run -l {driver} -n {network} minimal {}",
+        fetch_command(url)
+    ));
+    outcome.succeeded() && outcome.stdout.contains(PAGE)
+}
+
+#[test]
+fn containers_of_a_restricted_network_reach_what_is_allowed_and_nothing_else() {
+    let host = host_with(EGRESS);
+    for (number, kind, driver) in [
+        (1, "bridge", "vnet"),
+        (2, "bridge", "ipnet"),
+        (3, "loopback", "ipnet"),
+    ] {
+        for name in ["build", "free"] {
+            let net = number + if name == "free" { 10 } else { 0 };
+            host.klee(&format!(
+                "network create -t {kind} --subnet 10.{net}.0.0/24 --subnet6 fd00:{net}::/64 {name}-{number}"
+            ))
+            .ok();
+        }
+        let (restricted, free) = (format!("build-{number}"), format!("free-{number}"));
+        for address in [OUTSIDE.to_owned(), format!("[{OUTSIDE6}]")] {
+            let (allowed, other) = (format!("http://{address}/"), format!("http://{address}:81/"));
+            assert!(
+                reaches(&host, driver, &restricted, &allowed),
+                "{kind} {driver} {allowed}"
+            );
+            assert!(
+                !reaches(&host, driver, &restricted, &other),
+                "{kind} {driver} {other}"
+            );
+            assert!(
+                reaches(&host, driver, &free, &other),
+                "{kind} {driver} free {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_restricted_container_cannot_step_around_its_guard() {
+    let host = host_with(EGRESS);
+    host.klee("network create -t bridge --subnet 10.1.0.0/24 build-lan")
+        .ok();
+    host.klee("network create -t bridge --subnet 10.2.0.0/24 open")
+        .ok();
+    host.klee("run -d --name web -l vnet -n open --ip 10.2.0.9 -p 8080:80 site")
+        .ok();
+    assert_eq!(fetch_from_outside(&host, &format!("http://{HOST}:8080/")), PAGE);
+    // A published port of others, at the host's address and at its own: its rules pass, the guard does not.
+    assert!(reaches(&host, "vnet", "open", &format!("http://{HOST}:8080/")));
+    for url in [format!("http://{HOST}:8080/"), "http://10.2.0.9/".to_owned()] {
+        assert!(!reaches(&host, "vnet", "build-lan", &url), "{url}");
+    }
+    // Not with ICMP, and not with an address that is not its own.
+    for command in [
+        format!("/bin/busybox ping -c 1 -W 1 {OUTSIDE}"),
+        format!(
+            "/bin/sh -c '/bin/busybox ip address add 10.1.0.77/24 dev $(/bin/busybox ls /sys/class/net | \
+             /bin/busybox grep -v lo) && /bin/busybox timeout 1 /bin/busybox nc -s 10.1.0.77 -w 1 {OUTSIDE} 81'"
+        ),
+    ] {
+        let outcome = host.klee(&format!("run -l vnet -n build-lan minimal {command}"));
+        assert!(!outcome.succeeded(), "{outcome}");
+    }
+}
+
+#[test]
+fn a_restricted_container_answers_at_its_published_port_and_talks_within_its_network() {
+    let host = host_with(EGRESS);
+    host.klee("network create -t bridge --subnet 10.1.0.0/24 build-lan")
+        .ok();
+    host.klee("run -d --name web -l vnet -n build-lan --ip 10.1.0.9 -p 8080:80 site")
+        .ok();
+    assert_eq!(fetch_from_outside(&host, &format!("http://{HOST}:8080/")), PAGE);
+    assert_eq!(fetch(&host, "http://10.1.0.9/"), PAGE);
+    assert!(reaches(&host, "vnet", "build-lan", "http://10.1.0.9/"));
+}
+
+#[test]
+fn a_policy_holds_through_a_restart_of_the_daemon() {
+    let mut host = host_with(EGRESS);
+    host.klee("network create -t bridge --subnet 10.1.0.0/24 build-lan")
+        .ok();
+    host.klee("network create -t loopback --subnet 10.2.0.0/24 build-local")
+        .ok();
+    host.klee("run -d --name vnet -l vnet -n build-lan minimal /bin/busybox sleep 1000")
+        .ok();
+    host.klee("run -d --name ipnet -l ipnet -n build-local minimal /bin/busybox sleep 1000")
+        .ok();
+    for restarted in [false, true] {
+        if restarted {
+            host.stop_daemon().unwrap();
+            host.run("nft delete table inet kleene").ok();
+            host.start_daemon().unwrap();
+        }
+        for name in ["vnet", "ipnet"] {
+            let fetching = |port: u16| {
+                let command = fetch_command(&format!("http://{OUTSIDE}:{port}/"));
+                host.klee(&format!("exec {name} {command}"))
+            };
+            fetching(80).ok();
+            assert!(!fetching(81).succeeded(), "{name}, restarted: {restarted}");
+        }
+    }
+}
+
+#[test]
+fn a_port_is_published_where_the_site_allows_it_and_refused_in_its_words() {
+    let host = host_with(
+        r#"
+[[plugins.config.policy-ports.rules]]
+name = "no-mail"
+action = "deny"
+ports = [25, 587]
+reason = "mail goes through mx.example.org"
+
+[[plugins.config.policy-ports.rules]]
+action = "allow"
+containers = "web-*"
+interfaces = ["uplink"]
+ports = "8000:8999"
+"#,
+    );
+    host.klee("network create -t bridge --subnet 10.1.0.0/24 lan")
+        .ok();
+    host.klee("run -d --name web-1 -l vnet -n lan -p 8080:80 site")
+        .ok();
+    assert_eq!(fetch_from_outside(&host, &format!("http://{HOST}:8080/")), PAGE);
+    let before = host.traces().unwrap();
+    for (name, port, reason) in [
+        (
+            "web-2",
+            "25:80",
+            "rule 'no-mail' of this site: mail goes through mx.example.org",
+        ),
+        ("web-3", "9000:80", "no rule of this site allows it"),
+        ("db", "8081:80", "no rule of this site allows it"),
+    ] {
+        let refusal = host
+            .klee(&format!("run -d --name {name} -l vnet -n lan -p {port} site"))
+            .refused();
+        let host_port = port.split(':').next().unwrap();
+        let said = format!(
+            "policy 'policy-ports' refuses: container '{name}' in network 'lan' may not publish port {host_port}/tcp \
+             of the host on interface uplink: {reason}"
+        );
+        assert!(refusal.contains(&said), "no '{said}' in: {refusal}");
+    }
+    let left = host.traces().unwrap().since(&before).to_string();
+    assert!(
+        left.contains("interfaces: none") && left.contains("firewall rules: none"),
+        "{left}"
+    );
+}
+
+#[test]
+fn the_daemon_does_not_start_with_a_wrong_configuration_of_a_plugin() {
+    for (settings, said) in [
+        (
+            "[[plugins.config.policy-egress.networks]]\nname = \"lan\"\nallow = [{ to = \"example.org\" }]\n",
+            "[plugins.config.policy-egress], key 'networks[0].allow[0].to': 'example.org' is neither an address nor a subnet",
+        ),
+        (
+            "[plugins.config.policy-ports]\ndefault = \"maybe\"\n",
+            "[plugins.config.policy-ports], key 'default': unknown variant `maybe`, expected `allow` or `deny`",
+        ),
+        (
+            "[plugins.config.policy-egrss]\ndefault = \"block\"\n",
+            "[plugins.config.policy-egrss]: there is no plugin of this name",
+        ),
+        (
+            "[plugins.config.network-bridge]\ncolour = \"blue\"\n",
+            "[plugins.config.network-bridge]: this plugin has no configuration",
+        ),
+    ] {
+        let mut host = Host::start();
+        let error = host.configure(settings).unwrap_err().to_string();
+        assert!(
+            error.contains("kleened.toml") && error.contains(said),
+            "no '{said}' in: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_policy_without_configuration_does_nothing_and_says_so() {
+    let host = Host::start();
+    for policy in ["policy-egress", "policy-ports"] {
+        let said = format!("inactive: the configuration has no [plugins.config.{policy}]");
+        assert!(host.daemon_log().contains(&said), "no '{said}'");
+    }
+}
