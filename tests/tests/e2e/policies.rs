@@ -57,10 +57,15 @@ fn containers_of_a_restricted_network_reach_what_is_allowed_and_nothing_else() {
     ] {
         for name in ["build", "free"] {
             let net = number + if name == "free" { 10 } else { 0 };
+            // Routed, not hidden, so that it is seen whose packets they are.
             host.klee(&format!(
-                "network create -t {kind} --subnet 10.{net}.0.0/24 --subnet6 fd00:{net}::/64 {name}-{number}"
+                "network create -t {kind} --no-nat --subnet 10.{net}.0.0/24 --subnet6 fd00:{net}::/64 {name}-{number}"
             ))
             .ok();
+            host.run_outside(&format!("ip route add 10.{net}.0.0/24 via {HOST}"))
+                .ok();
+            host.run_outside(&format!("ip route add fd00:{net}::/64 via fd01::1"))
+                .ok();
         }
         let (restricted, free) = (format!("build-{number}"), format!("free-{number}"));
         for address in [OUTSIDE.to_owned(), format!("[{OUTSIDE6}]")] {
@@ -126,11 +131,13 @@ fn a_policy_holds_through_a_restart_of_the_daemon() {
     let mut host = host_with(EGRESS);
     host.klee("network create -t bridge --subnet 10.1.0.0/24 build-lan")
         .ok();
-    host.klee("network create -t loopback --subnet 10.2.0.0/24 build-local")
+    host.klee("network create -t loopback --no-nat --subnet 10.2.0.0/24 build-local")
         .ok();
     host.klee("run -d --name vnet -l vnet -n build-lan minimal /bin/busybox sleep 1000")
         .ok();
     host.klee("run -d --name ipnet -l ipnet -n build-local minimal /bin/busybox sleep 1000")
+        .ok();
+    host.run_outside(&format!("ip route add 10.2.0.0/24 via {HOST}"))
         .ok();
     for restarted in [false, true] {
         if restarted {
