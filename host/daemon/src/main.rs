@@ -12,7 +12,7 @@ use anyhow::Context;
 use clap::Parser;
 use kleene_daemon::app::App;
 use kleene_daemon::arguments::{Arguments, Command};
-use kleene_daemon::config::{Config, Loaded};
+use kleene_daemon::config::Loaded;
 use kleene_daemon::instance::Instance;
 use kleene_daemon::tls_init::{self, Identities};
 use kleene_daemon::{init, listen, log, openapi, serve};
@@ -98,7 +98,7 @@ fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
     let _instance = Instance::claim(&config.kleene_root, &config.run_dir)?;
     let sockets = listen::open(&config.listen)?;
     let app = App {
-        engine: open_engine(config)?,
+        engine: open_engine(loaded)?,
     };
     app.engine.watch_firewall().context("cannot watch the firewall")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -120,8 +120,8 @@ fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_engine(config: &Config) -> anyhow::Result<Engine> {
-    let plugins = Plugins::open(config.plugins()?).with_context(|| match &config.file {
+fn open_engine(Loaded { config, source, .. }: &Loaded) -> anyhow::Result<Engine> {
+    let plugins = Plugins::open(config.plugins()?).with_context(|| match source {
         Some(file) => format!("cannot use the plugins as {} wants them", file.display()),
         None => "cannot use the plugins".to_owned(),
     })?;

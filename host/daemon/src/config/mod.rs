@@ -50,9 +50,6 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// Plugins.
     pub plugins: PluginConfig,
-    /// The file that this was read from.
-    #[serde(skip)]
-    pub file: Option<PathBuf>,
 }
 
 /// Which plugins to load, and how.
@@ -120,7 +117,6 @@ impl Default for Config {
             log_level: LogLevel::Info,
             log_file: None,
             plugins: PluginConfig::default(),
-            file: None,
         }
     }
 }
@@ -141,7 +137,7 @@ pub struct Overrides {
 }
 
 /// A configuration and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
@@ -249,12 +245,11 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        let (mut config, notices) = if yaml::is_yaml(path) {
+        let (config, notices) = if yaml::is_yaml(path) {
             yaml::parse(path, &text)?
         } else {
             (Self::parse(path, &text)?, Vec::new())
         };
-        config.file = Some(path.to_owned());
         Ok(Loaded {
             config,
             source: Some(path.to_owned()),
