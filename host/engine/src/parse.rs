@@ -213,7 +213,79 @@ mod tests {
         assert!(env(&["=x".into()]).is_err());
     }
 
+    /// Whether the rest of an address is zero, by arithmetic of our own.
+    fn has_host_bits(bits: u128, prefix: u32, width: u32) -> bool {
+        let host = width - prefix;
+        host > 0 && bits & (u128::MAX >> (128 - host)) != 0
+    }
+
     proptest! {
+        #[test]
+        fn a_subnet_is_taken_exactly_if_its_host_bits_are_zero(bits: u32, prefix in 0_u32..=32, cut in 0_u32..=32) {
+            let bits = bits.checked_shr(cut).unwrap_or(0).checked_shl(cut).unwrap_or(0);
+            let text = format!("{}/{prefix}", Ipv4Addr::from_bits(bits));
+            let net = subnet4("subnet", &text);
+            if has_host_bits(bits.into(), prefix, 32) {
+                let message = format!("invalid subnet: could not parse cidr block: \"{text}\"");
+                prop_assert_eq!(net.unwrap_err().to_string(), message);
+            } else {
+                prop_assert_eq!(net.unwrap().unwrap().to_string(), text);
+            }
+        }
+
+        #[test]
+        fn so_is_an_ipv6_subnet(bits: u128, prefix in 0_u32..=128, cut in 0_u32..=128) {
+            let bits = bits.checked_shr(cut).unwrap_or(0).checked_shl(cut).unwrap_or(0);
+            let address = Ipv6Addr::from_bits(bits);
+            let net = subnet6("subnet6", &format!("{address}/{prefix}"));
+            prop_assert_eq!(net.is_err(), has_host_bits(bits, prefix, 128));
+            if let Ok(net) = net {
+                prop_assert_eq!(net.unwrap().to_string(), format!("{address}/{prefix}"));
+            }
+        }
+
+        #[test]
+        fn a_bare_address_is_a_subnet_of_one_a_gateway_and_an_address(bits: u32, bits6: u128) {
+            let (v4, v6) = (Ipv4Addr::from_bits(bits), Ipv6Addr::from_bits(bits6));
+            prop_assert_eq!(subnet4("subnet", &v4.to_string()).unwrap(), Some(v4.into()));
+            prop_assert_eq!(subnet6("subnet6", &v6.to_string()).unwrap(), Some(v6.into()));
+            prop_assert_eq!(gateway("gateway", &v4.to_string(), Family::Inet).unwrap(), Gateway::Address(v4.into()));
+            prop_assert_eq!(address4(&v4.to_string()).unwrap(), v4);
+            prop_assert_eq!(address6(&v6.to_string()).unwrap(), v6);
+        }
+
+        #[test]
+        fn the_other_family_is_always_refused(bits: u32, bits6: u128) {
+            let (v4, v6) = (Ipv4Addr::from_bits(bits).to_string(), Ipv6Addr::from_bits(bits6).to_string());
+            prop_assert_eq!(text(subnet4("subnet", &v6)), "invalid subnet: wrong IP protocol");
+            prop_assert_eq!(text(subnet6("subnet6", &v4)), "invalid subnet6: wrong IP protocol");
+            prop_assert_eq!(text(address4(&v6)), format!("could not parse inet address {v6}: einval"));
+            prop_assert_eq!(text(address6(&v4)), format!("could not parse inet6 address {v4}: einval"));
+        }
+
+        #[test]
+        fn text_that_is_nearly_an_address_is_refused_and_never_a_panic(wrong in "[0-9a-f.:/ %-]{0,24}|\\PC{0,24}") {
+            // What passes is what the standard library reads as an address or a network in full.
+            let is_good = |text: &str| text.is_empty() || text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok();
+            if !is_good(&wrong) {
+                for result in [subnet4("subnet", &wrong).map(drop), subnet6("subnet", &wrong).map(drop)] {
+                    let message = text(result);
+                    prop_assert!(message.starts_with("invalid subnet: could not parse cidr block: \""), "{}", message);
+                }
+            }
+        }
+
+        #[test]
+        fn merging_an_environment_with_itself_or_with_nothing_only_sorts(
+            entries in prop::collection::btree_map("[A-Z]{1,3}", "[a-z=]{0,4}", 0..8),
+        ) {
+            let sorted: Vec<String> = entries.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            let reversed: Vec<String> = sorted.iter().rev().cloned().collect();
+            prop_assert_eq!(&merge_env(&reversed, &[]), &sorted);
+            prop_assert_eq!(&merge_env(&[], &reversed), &sorted);
+            prop_assert_eq!(&merge_env(&reversed, &sorted), &sorted);
+        }
+
         #[test]
         fn the_later_value_of_a_variable_wins_and_names_are_sorted(
             under in prop::collection::vec("[A-C]=[a-z]{0,3}", 0..6),

@@ -7,6 +7,7 @@ mod damage;
 mod fixtures;
 mod journal;
 mod objects;
+mod port_grammar;
 mod ports;
 mod resolution;
 mod speed;
