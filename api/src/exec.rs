@@ -62,6 +62,9 @@ pub enum ExecControl {
     Resize(TerminalSize),
     /// No more input will come: `{"close_stdin":true}`.
     CloseStdin(Yes),
+    /// The client leaves and the process goes on: `{"detach":true}`. Otherwise a client that leaves takes its process
+    /// with it, unless that is the container's first.
+    Detach(Yes),
 }
 
 /// Size of a terminal in characters.
@@ -161,5 +164,9 @@ mod tests {
             ExecControl::CloseStdin(Yes)
         );
         assert!(serde_json::from_str::<ExecControl>(r#"{"close_stdin":false}"#).is_err());
+        assert_eq!(
+            serde_json::from_str::<ExecControl>(r#"{"detach":true}"#).unwrap(),
+            ExecControl::Detach(Yes)
+        );
     }
 }

@@ -1,30 +1,37 @@
 //! Starting execution instances, and being the standard input and output of one.
 
+use std::io;
+
 use kleene_api::{ExecControl, ExecStartConfig, Extension, MessageType, WebSocketMessage, Yes};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::client::{Closing, Conversation, Event, Reason, Route};
+use crate::detach::{DetachKeys, Typed, Watch};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::screen;
 use crate::session::Session;
 use crate::terminal::{self, RawMode};
 
 /// What is connected to a process besides its output.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Stdio {
     /// Whether our standard input is its standard input.
     pub interactive: bool,
     /// Whether it has a terminal.
     pub tty: bool,
+    /// The keys that end the connection and not the process; they count where there are two terminals only.
+    pub detach_keys: DetachKeys,
 }
 
 impl Stdio {
     /// Raw mode, if there are two terminals to connect: with a pipe on either side, lines stay lines and Ctrl-C
     /// stays a signal to us.
-    fn raw_mode(self) -> Result<Option<RawMode>, Failure> {
+    fn raw_mode(&self) -> Result<Option<RawMode>, Failure> {
         let both = self.interactive && self.tty && terminal::stdin_is_terminal();
-        both.then(RawMode::enter).transpose().map_err(Failure::from)
+        both.then(|| RawMode::enter(io::stdin()))
+            .transpose()
+            .map_err(Failure::from)
     }
 }
 
@@ -76,9 +83,16 @@ pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) ->
     await_start(&mut conversation).await?;
 
     let raw_mode = stdio.raw_mode()?;
-    let closing = relay(session, &mut conversation, stdio).await?;
+    let watch = raw_mode
+        .as_ref()
+        .filter(|_| control)
+        .map(|_| Watch::new(stdio.detach_keys.clone()));
+    let end = relay(session, &mut conversation, &stdio, watch).await;
     drop(raw_mode);
-    finish(session, closing)
+    match end? {
+        End::Closed(closing) => finish(session, closing),
+        End::Interrupted => Err(Failure::Aborted),
+    }
 }
 
 /// Waits for the starting message. An instance that cannot start sends its reason in that place.
@@ -95,8 +109,28 @@ async fn await_start(conversation: &mut Conversation) -> Result<(), Failure> {
     }
 }
 
-/// Carries output, input and changes of the terminal's size, until the daemon closes.
-async fn relay(session: &Session, conversation: &mut Conversation, stdio: Stdio) -> Result<Closing, Failure> {
+/// How being connected ended.
+enum End {
+    Closed(Closing),
+    Interrupted,
+}
+
+/// Carries output, input and changes of the terminal's size, until the daemon closes. A signal that ends an
+/// interactive session is told to the daemon.
+async fn relay(
+    session: &Session,
+    conversation: &mut Conversation,
+    stdio: &Stdio,
+    mut watch: Option<Watch>,
+) -> Result<End, Failure> {
+    let mut interrupt = stdio
+        .interactive
+        .then(|| signal(SignalKind::interrupt()))
+        .transpose()?;
+    let mut terminate = stdio
+        .interactive
+        .then(|| signal(SignalKind::terminate()))
+        .transpose()?;
     let mut input = stdio.interactive.then(terminal::input);
     let mut resized = stdio
         .tty
@@ -110,15 +144,17 @@ async fn relay(session: &Session, conversation: &mut Conversation, stdio: Stdio)
         tokio::select! {
             event = conversation.next() => match event? {
                 Event::Data(bytes) => session.screen.raw(&bytes)?,
-                Event::Closed(closing) => return Ok(closing),
+                Event::Closed(closing) => return Ok(End::Closed(closing)),
             },
             bytes = next_input(&mut input) => match bytes {
-                Some(bytes) => conversation.send_input(bytes).await,
+                Some(bytes) => pass_on(conversation, bytes, &mut watch).await?,
                 None => {
                     input = None;
                     conversation.send_control(ExecControl::CloseStdin(Yes)).await?;
                 }
             },
+            () = next_signal(&mut interrupt) => return Ok(interrupted(conversation).await),
+            () = next_signal(&mut terminate) => return Ok(interrupted(conversation).await),
             () = next_signal(&mut resized) => {
                 if let Some(size) = terminal::size() {
                     conversation.send_control(ExecControl::Resize(size)).await?;
@@ -126,6 +162,31 @@ async fn relay(session: &Session, conversation: &mut Conversation, stdio: Stdio)
             }
         }
     }
+}
+
+async fn interrupted(conversation: &mut Conversation) -> End {
+    conversation.leave("interrupted by user").await;
+    End::Interrupted
+}
+
+/// Passes on what was typed. After the keys that detach nothing more is: the daemon lets go of the process and closes.
+async fn pass_on(
+    conversation: &mut Conversation,
+    bytes: Vec<u8>,
+    watch: &mut Option<Watch>,
+) -> Result<(), Failure> {
+    let (bytes, detached) = match watch.as_mut().map(|watch| watch.look(&bytes)) {
+        None => (bytes, false),
+        Some(Typed::Input(bytes)) => (bytes, false),
+        Some(Typed::Detached(bytes)) => (bytes, true),
+    };
+    if !bytes.is_empty() {
+        conversation.send_input(bytes).await;
+    }
+    if detached {
+        conversation.send_control(ExecControl::Detach(Yes)).await?;
+    }
+    Ok(())
 }
 
 /// The next piece of input, nothing at its end; waits for ever if there is no input.

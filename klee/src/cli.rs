@@ -8,10 +8,11 @@ use crate::container::ContainerCommand;
 use crate::context::ContextCommand;
 use crate::failure::{Failure, Outcome};
 use crate::image::ImageCommand;
+use crate::manual::{Completion, Man};
 use crate::network::NetworkCommand;
 use crate::screen::Screen;
 use crate::session::Session;
-use crate::shortcuts::{self, Shortcut};
+use crate::shortcuts::Shortcut;
 use crate::system::SystemCommand;
 use crate::volume::VolumeCommand;
 
@@ -23,9 +24,7 @@ use crate::volume::VolumeCommand;
     disable_help_subcommand = true,
     disable_version_flag = true,
     subcommand_required = true,
-    arg_required_else_help = true,
-    max_term_width = 110,
-    after_help = shortcuts::HELP,
+    arg_required_else_help = true
 )]
 pub struct Cli {
     /// Show version and exit
@@ -55,6 +54,9 @@ pub enum Command {
     System(SystemCommand),
     #[command(subcommand)]
     Volume(VolumeCommand),
+    Completion(Completion),
+    #[command(hide = true)]
+    Man(Man),
     #[command(flatten)]
     Shortcut(Shortcut),
 }
@@ -107,6 +109,8 @@ impl Command {
             Self::Network(command) => command.run(&session()?).await,
             Self::System(command) => command.run(&session()?).await,
             Self::Volume(command) => command.run(&session()?).await,
+            Self::Completion(command) => command.run(),
+            Self::Man(command) => command.run(),
             Self::Shortcut(shortcut) => Box::pin(Self::from(shortcut).run(screen, settings)).await,
         }
     }

@@ -14,6 +14,7 @@ use kleene_api::{ContainerSummary, IdResponse, RestartPolicy};
 use crate::age;
 use crate::client::Route;
 use crate::failure::{Failure, Outcome};
+use crate::format::Inspection;
 use crate::listing::Listing;
 use crate::screen;
 use crate::session::Session;
@@ -64,6 +65,8 @@ impl ContainerCommand {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Inspect {
+    #[command(flatten)]
+    inspection: Inspection,
     /// Name, id, or beginning of an id
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     container: String,
@@ -72,7 +75,10 @@ pub struct Inspect {
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .inspect(Route::new(["containers", &self.container, "inspect"]))
+            .inspect(
+                Route::new(["containers", &self.container, "inspect"]),
+                &self.inspection,
+            )
             .await
     }
 }
@@ -89,10 +95,10 @@ pub struct Ls {
 
 const COLUMNS: &[Column] = &[
     Column::new("CONTAINER ID").at_least(13),
-    Column::new("NAME"),
-    Column::new("IMAGE").giving_way(),
-    Column::new("COMMAND").at_most(40).giving_way(),
-    Column::new("CREATED").giving_way(),
+    Column::new("NAME").giving_way_last(),
+    Column::new("IMAGE").giving_way_to(8),
+    Column::new("COMMAND").at_most(40).giving_way_to(4),
+    Column::new("CREATED").giving_way_to(7),
     Column::new("AUTORUN").centred(),
     Column::new("STATUS"),
     Column::new("JID"),
@@ -116,9 +122,9 @@ fn row(summary: ContainerSummary, now: Timestamp) -> Vec<Cell> {
         jid,
     } = summary;
     let image = if image_name.is_empty() {
-        container.image_id
+        Cell::new(container.image_id, screen::IMAGE_ID).whole()
     } else {
-        format!("{image_name}:{image_tag}")
+        Cell::new(format!("{image_name}:{image_tag}"), screen::IMAGE_NAME)
     };
     let autorun = match container.restart_policy {
         RestartPolicy::No => "no",
@@ -131,7 +137,7 @@ fn row(summary: ContainerSummary, now: Timestamp) -> Vec<Cell> {
     vec![
         Cell::new(container.id, screen::ID),
         Cell::new(container.name.unwrap_or_default(), screen::NAME),
-        Cell::new(image, screen::IMAGE_NAME),
+        image,
         Cell::plain(container.cmd.join(" ")),
         Cell::plain(age::since(&container.created, now)),
         Cell::plain(autorun),

@@ -11,7 +11,8 @@ use serde_json::Value;
 use crate::client::Client;
 use crate::config::{ContextName, Contexts, DaemonAddress, DaemonOptions, Parameters, Settings};
 use crate::failure::{Exit, Failure, Outcome};
-use crate::listing::Format;
+use crate::format::Inspection;
+use crate::listing::Layout;
 use crate::screen::{self, Screen};
 use crate::table::{Cell, Column};
 
@@ -130,6 +131,8 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// Show everything about a context (default: the one in use)
 #[derive(Debug, Args)]
 pub struct Inspect {
+    #[command(flatten)]
+    inspection: Inspection,
     /// Name of the context
     context: Option<ContextName>,
 }
@@ -145,7 +148,7 @@ impl Inspect {
             .into_iter()
             .find(|shown| shown.name == name)
             .ok_or_else(|| contexts.unknown(&name))?;
-        screen.json(to_json(shown)?)?;
+        self.inspection.format.show(*screen, to_json(shown)?)?;
         Ok(Exit::SUCCESS)
     }
 }
@@ -153,9 +156,9 @@ impl Inspect {
 /// List contexts
 #[derive(Debug, Args)]
 pub struct Ls {
-    /// How to print the listing
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    /// table, json, or a template for each line: '{{.name}} {{.host}}'
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Layout,
 }
 
 const COLUMNS: &[Column] = &[
@@ -170,8 +173,11 @@ impl Ls {
         let contexts = Contexts::read()?;
         let shown = all(&contexts, settings);
         match self.format {
-            Format::Json => screen.json(to_json(shown)?)?,
-            Format::Table => {
+            Layout::Text(format) => {
+                let objects = shown.iter().map(to_json).collect::<Result<_, _>>()?;
+                format.show_all(*screen, objects)?;
+            }
+            Layout::Table => {
                 let rows: Vec<Vec<Cell>> = shown.into_iter().map(row).collect();
                 screen.table(COLUMNS, &rows)?;
             }

@@ -12,6 +12,7 @@ use kleene_api::{IdResponse, Image};
 use crate::age;
 use crate::client::Route;
 use crate::failure::{Exit, Outcome};
+use crate::format::Inspection;
 use crate::listing::Listing;
 use crate::screen;
 use crate::session::Session;
@@ -51,6 +52,8 @@ impl ImageCommand {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Inspect {
+    #[command(flatten)]
+    inspection: Inspection,
     /// name[:tag], id, or beginning of an id
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     image: String,
@@ -59,7 +62,7 @@ pub struct Inspect {
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .inspect(Route::new(["images", &self.image, "inspect"]))
+            .inspect(Route::new(["images", &self.image, "inspect"]), &self.inspection)
             .await
     }
 }
@@ -73,9 +76,9 @@ pub struct Ls {
 
 const COLUMNS: &[Column] = &[
     Column::new("ID"),
-    Column::new("NAME"),
-    Column::new("TAG"),
-    Column::new("CREATED"),
+    Column::new("NAME").giving_way_last(),
+    Column::new("TAG").giving_way_last(),
+    Column::new("CREATED").giving_way_to(7),
 ];
 
 impl Ls {

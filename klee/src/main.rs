@@ -10,11 +10,16 @@ mod client;
 mod config;
 mod container;
 mod context;
+mod detach;
 mod failure;
+mod format;
+mod help;
 mod image;
 mod listing;
+mod manual;
 mod names;
 mod network;
+mod progress;
 mod screen;
 mod session;
 mod shortcuts;
@@ -75,10 +80,14 @@ async fn until_signal(command: impl Future<Output = Outcome>) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
     tokio::select! {
+        // The command first: one that minds a signal itself gets the time for its good-bye.
+        biased;
         outcome = command => outcome,
         _ = interrupt.recv() => Err(Failure::Aborted),
         _ = terminate.recv() => Err(Failure::Aborted),
         _ = hangup.recv() => Err(Failure::Aborted),
+        _ = quit.recv() => Err(Failure::Aborted),
     }
 }

@@ -6,6 +6,7 @@ use kleene_api::{AUTO, EndPointConfig, HOST_GATEWAY, IdResponse, Network, Networ
 
 use crate::client::Route;
 use crate::failure::{Exit, Failure, Outcome};
+use crate::format::Inspection;
 use crate::listing::Listing;
 use crate::screen;
 use crate::session::Session;
@@ -188,6 +189,8 @@ impl Disconnect {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Inspect {
+    #[command(flatten)]
+    inspection: Inspection,
     /// Name, id, or beginning of an id
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     network: String,
@@ -196,7 +199,10 @@ pub struct Inspect {
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .inspect(Route::new(["networks", &self.network, "inspect"]))
+            .inspect(
+                Route::new(["networks", &self.network, "inspect"]),
+                &self.inspection,
+            )
             .await
     }
 }
@@ -210,7 +216,7 @@ pub struct Ls {
 
 const COLUMNS: &[Column] = &[
     Column::new("ID"),
-    Column::new("NAME"),
+    Column::new("NAME").giving_way_last(),
     Column::new("TYPE"),
     Column::new("SUBNET"),
 ];

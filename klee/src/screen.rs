@@ -42,6 +42,11 @@ impl Screen {
         Self { theme }
     }
 
+    /// The theme.
+    pub fn theme(&self) -> Theme {
+        self.theme
+    }
+
     fn style(&self, style: Style) -> Style {
         match self.theme {
             Theme::Fancy => style,
@@ -69,9 +74,17 @@ impl Screen {
         Ok(stdout.flush()?)
     }
 
-    /// A listing.
+    /// A listing, cut to the width of the terminal.
     pub fn table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> Result<(), Failure> {
-        let drawing = table::draw(columns, rows, self.theme, terminal::listing_width());
+        self.draw(&table::draw(columns, rows, self.theme, Some(terminal::width())))
+    }
+
+    /// A listing of which nothing is cut.
+    pub fn whole_table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> Result<(), Failure> {
+        self.draw(&table::draw(columns, rows, self.theme, None))
+    }
+
+    fn draw(&self, drawing: &str) -> Result<(), Failure> {
         let mut stdout = anstream::stdout().lock();
         stdout.write_all(drawing.as_bytes())?;
         Ok(stdout.flush()?)

@@ -4,6 +4,8 @@ use std::io;
 
 use crate::client::{Client, Route};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::format::Inspection;
+use crate::progress::Progress;
 use crate::screen::Screen;
 
 /// The daemon and the screen of one run of `klee`.
@@ -37,10 +39,15 @@ impl Session {
         Ok(exit)
     }
 
-    /// Shows everything about the object at `route`.
-    pub async fn inspect(&self, route: Route) -> Outcome {
+    /// Shows that long work goes on, to whoever watches.
+    pub fn progress(&self, step: &str) -> Progress {
+        Progress::begin(self.screen.theme(), step)
+    }
+
+    /// Shows everything about the object at `route`, or what the user wants to know of it.
+    pub async fn inspect(&self, route: Route, inspection: &Inspection) -> Outcome {
         let object = self.client.get(route).await?;
-        self.screen.json(object)?;
+        inspection.format.show(self.screen, object)?;
         Ok(Exit::SUCCESS)
     }
 

@@ -4,19 +4,35 @@ use clap::Subcommand;
 
 use crate::{container, image, network, volume};
 
-/// What the root help says of them.
-pub const HELP: &str = "\
-Shortcuts:
-  build    klee image build
-  create   klee container create
-  exec     klee container exec
-  restart  klee container restart
-  run      klee container run
-  start    klee container start
-  stop     klee container stop
-  isX      klee … inspect, where X is c (container), i (image), n (network) or v (volume)
-  lsX      klee … ls
-  rmX      klee … rm";
+/// What the root help says of them, in groups where there are many alike.
+const SUMMARY: &[(&str, &str)] = &[
+    ("build", "klee image build"),
+    ("create", "klee container create"),
+    ("exec", "klee container exec"),
+    ("restart", "klee container restart"),
+    ("run", "klee container run"),
+    ("start", "klee container start"),
+    ("stop", "klee container stop"),
+    (
+        "isX",
+        "klee … inspect, where X is c (container), i (image), n (network) or v (volume)",
+    ),
+    ("lsX", "klee … ls"),
+    ("rmX", "klee … rm"),
+];
+
+/// The shortcuts and what they are short for.
+pub fn summary() -> Vec<(String, String)> {
+    SUMMARY
+        .iter()
+        .map(|&(name, meaning)| (name.to_owned(), meaning.to_owned()))
+        .collect()
+}
+
+/// Whether a top-level command is a shortcut.
+pub fn is_one(name: &str) -> bool {
+    Shortcut::has_subcommand(name)
+}
 
 /// One shortcut each.
 #[derive(Debug, Subcommand)]

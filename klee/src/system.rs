@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::client::Route;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::listing::Format;
+use crate::listing::Layout;
 use crate::screen;
 use crate::session::Session;
 use crate::table::{Cell, Column};
@@ -29,16 +29,16 @@ impl SystemCommand {
 /// Restore interfaces, rules and mounts that others removed, and take back what was left behind
 #[derive(Debug, Args)]
 pub struct RepairCommand {
-    /// How to print what was done
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    /// table, json, or a template such as '{{json .failed}}'
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Layout,
 }
 
 const COLUMNS: &[Column] = &[
     Column::new("OBJECT"),
     Column::new("RESULT"),
-    Column::new("WHAT"),
-    Column::new("REASON").giving_way(),
+    Column::new("WHAT").giving_way_last(),
+    Column::new("REASON").giving_way_to(4),
 ];
 
 impl RepairCommand {
@@ -51,9 +51,9 @@ impl RepairCommand {
             Exit::FAILURE
         };
         match self.format {
-            Format::Json => session.screen.json(answer)?,
-            Format::Table if repair == Repair::default() => session.screen.line("nothing to repair")?,
-            Format::Table => session.screen.table(COLUMNS, &rows(repair))?,
+            Layout::Text(format) => format.show(session.screen, answer)?,
+            Layout::Table if repair == Repair::default() => session.screen.line("nothing to repair")?,
+            Layout::Table => session.screen.table(COLUMNS, &rows(repair))?,
         }
         Ok(exit)
     }

@@ -1,7 +1,7 @@
 //! Listings as tables: one line of titles, a rule, one line per object.
 //!
-//! A table is as wide as its content. Only when it would not fit on a terminal do its widest columns give way,
-//! with an ellipsis; into a pipe nothing is ever cut.
+//! A table is as wide as its content. Only when it would not fit do some columns give way, with an ellipsis: first
+//! what can be looked up by the others, at last names. Ids are never cut, since they are there to be copied.
 
 use std::fmt::Write;
 
@@ -12,6 +12,9 @@ use crate::config::Theme;
 
 const ELLIPSIS: char = '…';
 
+/// As narrow as a column gets where there is no other way: three letters and an ellipsis.
+const NARROWEST: usize = 4;
+
 /// What a column is called and how wide it may be, in characters.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -19,7 +22,18 @@ pub struct Column {
     min: usize,
     max: usize,
     centred: bool,
-    gives_way: bool,
+    way: Way,
+}
+
+/// What a column does where a line is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// It stays as it is.
+    Whole,
+    /// It is cut down to so many characters, and further only before names are cut.
+    Gives(usize),
+    /// It is cut when all others are as narrow as they get.
+    GivesLast,
 }
 
 impl Column {
@@ -30,7 +44,7 @@ impl Column {
             min: 0,
             max: usize::MAX,
             centred: false,
-            gives_way: false,
+            way: Way::Whole,
         }
     }
 
@@ -46,9 +60,16 @@ impl Column {
         self
     }
 
-    /// Narrower than the others where the terminal is: what it shows can be looked up by what they show.
-    pub const fn giving_way(mut self) -> Self {
-        self.gives_way = true;
+    /// Cut where the line is too long, preferably not below `width`: what it shows can be looked up by what the other
+    /// columns show.
+    pub const fn giving_way_to(mut self, width: usize) -> Self {
+        self.way = Way::Gives(width);
+        self
+    }
+
+    /// Cut where the line is too long and nothing else is left to cut.
+    pub const fn giving_way_last(mut self) -> Self {
+        self.way = Way::GivesLast;
         self
     }
 
@@ -64,6 +85,7 @@ impl Column {
 pub struct Cell {
     text: String,
     style: Style,
+    is_whole: bool,
 }
 
 impl Cell {
@@ -72,12 +94,24 @@ impl Cell {
         Self {
             text: text.into(),
             style,
+            is_whole: false,
         }
     }
 
     /// Text without colour.
     pub fn plain(text: impl Into<String>) -> Self {
         Self::new(text, Style::new())
+    }
+
+    /// Never cut, even in a column that gives way.
+    pub fn whole(mut self) -> Self {
+        self.is_whole = true;
+        self
+    }
+
+    /// The text, uncut.
+    pub fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -99,13 +133,17 @@ const SIMPLE: Lines = Lines {
     crossing: "+",
 };
 
-/// Draws a table of which no line is wider than `limit`, if that is possible, each line ending in a newline.
+/// Draws a table of which no line is wider than `limit`, if that is possible, each line ending in a newline. Without
+/// a limit nothing is cut.
 pub fn draw(columns: &[Column], rows: &[Vec<Cell>], theme: Theme, limit: Option<usize>) -> String {
     let lines = match theme {
         Theme::Fancy => FANCY,
         Theme::Simple => SIMPLE,
     };
-    let widths = fit(columns, natural_widths(columns, rows), limit);
+    let widths = match limit {
+        Some(limit) => fit(columns, rows, limit),
+        None => natural_widths(columns, rows, |_| usize::MAX),
+    };
     let mut drawing = String::new();
 
     let titles: Vec<Cell> = columns
@@ -122,22 +160,29 @@ pub fn draw(columns: &[Column], rows: &[Vec<Cell>], theme: Theme, limit: Option<
     drawing
 }
 
-fn natural_widths(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<usize> {
+fn natural_widths(columns: &[Column], rows: &[Vec<Cell>], max: impl Fn(&Column) -> usize) -> Vec<usize> {
     columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
             let content = rows.iter().map(|row| row[index].text.width()).max().unwrap_or(0);
-            content.min(column.max).max(column.title.width()).max(column.min)
+            content.min(max(column)).max(column.title.width()).max(column.min)
         })
         .collect()
 }
 
-/// Takes from the widest column, again and again, until a line fits into `limit` or nothing is left to take: first
-/// from those that give way, then from any down to its own minimum.
-fn fit(columns: &[Column], mut widths: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
-    const NARROWEST: usize = 4;
-    let Some(limit) = limit else { return widths };
+/// Takes from the widest column, again and again, until a line fits into `limit` or nothing is left to take.
+fn fit(columns: &[Column], rows: &[Vec<Cell>], limit: usize) -> Vec<usize> {
+    let uncut: Vec<usize> = (0..columns.len())
+        .map(|index| {
+            let whole = rows.iter().map(|row| &row[index]).filter(|cell| cell.is_whole);
+            whole.map(|cell| cell.text.width()).max().unwrap_or(0)
+        })
+        .collect();
+    let mut widths = natural_widths(columns, rows, |column| column.max);
+    for (width, &uncut) in widths.iter_mut().zip(&uncut) {
+        *width = (*width).max(uncut);
+    }
     let line = |widths: &[usize]| {
         widths
             .iter()
@@ -145,11 +190,15 @@ fn fit(columns: &[Column], mut widths: Vec<usize>, limit: Option<usize>) -> Vec<
             .sum::<usize>()
             .saturating_sub(1)
     };
-    for anybody in [false, true] {
+    for least in [comfortable, tight, desperate] {
         while line(&widths) > limit {
-            let shrinking = columns.iter().zip(&mut widths).filter(|(column, width)| {
-                (anybody || column.gives_way) && **width > column.min.max(NARROWEST)
-            });
+            let shrinking = columns
+                .iter()
+                .zip(&uncut)
+                .zip(&mut widths)
+                .filter(|((column, uncut), width)| {
+                    least(column.way).is_some_and(|least| **width > least.max(**uncut))
+                });
             match shrinking.map(|(_, width)| width).max() {
                 Some(widest) => *widest -= 1,
                 None => break,
@@ -157,6 +206,21 @@ fn fit(columns: &[Column], mut widths: Vec<usize>, limit: Option<usize>) -> Vec<
         }
     }
     widths
+}
+
+fn comfortable(way: Way) -> Option<usize> {
+    match way {
+        Way::Gives(width) => Some(width.max(NARROWEST)),
+        Way::Whole | Way::GivesLast => None,
+    }
+}
+
+fn tight(way: Way) -> Option<usize> {
+    matches!(way, Way::Gives(_)).then_some(NARROWEST)
+}
+
+fn desperate(way: Way) -> Option<usize> {
+    (way != Way::Whole).then_some(NARROWEST)
 }
 
 fn draw_row(
@@ -219,9 +283,9 @@ mod tests {
 
     const COLUMNS: &[Column] = &[
         Column::new("ID"),
-        Column::new("NAME"),
-        Column::new("TAG"),
-        Column::new("CREATED"),
+        Column::new("NAME").giving_way_last(),
+        Column::new("TAG").giving_way_to(5),
+        Column::new("CREATED").giving_way_to(7),
     ];
 
     fn image_row() -> Vec<Cell> {
@@ -274,7 +338,7 @@ mod tests {
             vec![Cell::plain("exactly 10")],
         ];
         assert_eq!(
-            draw_plain(&columns, &rows, Theme::Simple, None),
+            draw_plain(&columns, &rows, Theme::Simple, Some(80)),
             concat!(
                 " COMMAND    \n",
                 "------------\n",
@@ -285,21 +349,40 @@ mod tests {
     }
 
     #[test]
-    fn a_table_that_is_too_wide_for_the_terminal_shrinks_its_widest_columns() {
-        let drawing = draw_plain(COLUMNS, &[image_row()], Theme::Fancy, Some(40));
-        assert!(drawing.lines().all(|line| line.width() <= 40), "{drawing}");
-        assert!(drawing.contains("FreeBSD"), "{drawing}");
+    fn a_table_that_is_too_wide_cuts_what_gives_way_and_at_last_names() {
+        let drawing = |limit| draw_plain(COLUMNS, &[image_row()], Theme::Simple, Some(limit));
+        let last = |limit| drawing(limit).lines().last().unwrap().to_owned();
+        assert_eq!(last(47), " aaaaaaaaaaaa | FreeBSD | latest | 6 years ago ");
+        assert_eq!(last(43), " aaaaaaaaaaaa | FreeBSD | latest | 6 year… ");
+        assert_eq!(last(42), " aaaaaaaaaaaa | FreeBSD | late… | 6 year… ");
+        assert_eq!(last(38), " aaaaaaaaaaaa | FreeBSD | lat… | 6 y… ");
+        assert_eq!(last(37), " aaaaaaaaaaaa | FreeB… | lat… | 6 y… ");
+        for limit in 35..50 {
+            assert!(
+                drawing(limit).lines().all(|line| line.width() <= limit),
+                "{limit}"
+            );
+        }
     }
 
     #[test]
-    fn columns_that_give_way_shrink_before_the_others() {
-        let columns = [
-            Column::new("ID").at_least(13),
-            Column::new("COMMAND").giving_way(),
+    fn ids_are_never_cut_however_narrow_the_terminal() {
+        let drawing = draw_plain(COLUMNS, &[image_row()], Theme::Simple, Some(10));
+        assert!(drawing.contains(" aaaaaaaaaaaa | Fre… |"), "{drawing}");
+        let columns = [Column::new("IMAGE").giving_way_to(4)];
+        let rows = [
+            vec![Cell::plain("a-long-name:latest")],
+            vec![Cell::plain("bbbbbbbbbbbb").whole()],
         ];
-        let row = [Cell::plain("aaaaaaaaaaaa"), Cell::plain("/bin/sh -c true")];
-        let drawing = draw_plain(&columns, &[row.to_vec()], Theme::Simple, Some(25));
-        assert!(drawing.ends_with(" aaaaaaaaaaaa  | /bin/s… \n"), "{drawing}");
+        let drawing = draw_plain(&columns, &rows, Theme::Simple, Some(10));
+        assert!(drawing.contains(" a-long-name… \n bbbbbbbbbbbb "), "{drawing}");
+    }
+
+    #[test]
+    fn without_a_limit_nothing_is_cut() {
+        let columns = [Column::new("COMMAND").at_most(4).giving_way_to(4)];
+        let drawing = draw_plain(&columns, &[vec![Cell::plain("sleep 1000")]], Theme::Simple, None);
+        assert!(drawing.ends_with(" sleep 1000 \n"), "{drawing}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! an error, a panic (which unwinds), and signals (upon which `main` drops the running command).
 
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use kleene_api::TerminalSize;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
@@ -28,43 +28,47 @@ fn size_of(terminal: impl AsFd) -> Option<TerminalSize> {
     })
 }
 
-/// The width that listings must keep to: `COLUMNS`, else the terminal's, else none.
-pub fn listing_width() -> Option<usize> {
+/// The width that tables and help keep to: `COLUMNS`, else the terminal's, else 80.
+pub fn width() -> usize {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|text| text.parse().ok())
         .filter(|&width| width > 0);
-    columns.or_else(|| size_of(io::stdout()).map(|size| usize::from(size.cols)))
+    columns
+        .or_else(|| size_of(io::stdout()).map(|size| usize::from(size.cols)))
+        .unwrap_or(80)
 }
 
 /// A terminal that hands over every key as it is pressed, Ctrl-C included, and echoes nothing. Only its output
 /// is treated as before.
 #[derive(Debug)]
 pub struct RawMode {
+    terminal: OwnedFd,
     before: Termios,
 }
 
 impl RawMode {
-    /// Puts the terminal behind standard input into raw mode.
+    /// Puts `terminal` into raw mode.
     ///
     /// # Errors
-    /// If standard input is no terminal.
-    pub fn enter() -> io::Result<Self> {
-        let before = tcgetattr(io::stdin())?;
+    /// If it is no terminal.
+    pub fn enter(terminal: impl AsFd) -> io::Result<Self> {
+        let terminal = terminal.as_fd().try_clone_to_owned()?;
+        let before = tcgetattr(&terminal)?;
         let mut raw = before.clone();
         raw.make_raw();
         // Lines of a container's terminal end in a bare newline (contract of 0.1.1: ONLCR is off there), so the
         // way back to the left margin must come from the terminal here.
         raw.output_modes = before.output_modes;
-        tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
-        Ok(Self { before })
+        tcsetattr(&terminal, OptionalActions::Now, &raw)?;
+        Ok(Self { terminal, before })
     }
 }
 
 impl Drop for RawMode {
     fn drop(&mut self) {
         // If the terminal has gone there is nothing left to restore.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
+        let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
     }
 }
 
@@ -91,4 +95,46 @@ pub fn input() -> mpsc::Receiver<Vec<u8>> {
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, OpenOptions};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::LocalModes;
+
+    use super::*;
+
+    /// Both ends of a pseudo terminal.
+    fn pty() -> (OwnedFd, File) {
+        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&keyboard).unwrap();
+        unlockpt(&keyboard).unwrap();
+        let path = ptsname(&keyboard, Vec::new()).unwrap();
+        let line = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path.to_str().unwrap())
+            .unwrap();
+        (keyboard, line)
+    }
+
+    fn local_modes(terminal: &File) -> LocalModes {
+        tcgetattr(terminal).unwrap().local_modes
+    }
+
+    #[test]
+    fn a_panic_restores_the_terminal() {
+        let (_keyboard, line) = pty();
+        let before = local_modes(&line);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let _raw = RawMode::enter(&line).unwrap();
+            assert!(!local_modes(&line).contains(LocalModes::ECHO));
+            panic!("for the sake of the test");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(local_modes(&line), before);
+    }
 }

@@ -7,20 +7,23 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, CommandFactory, FromArgMatches};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, ValueEnum};
 
 use crate::cli::Cli;
+use crate::config::Theme;
 use crate::failure::Exit;
+use crate::help;
+use crate::terminal;
 use crate::values;
 
 /// Reads the command line, or says what is wrong with it and how to leave.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Cli, Exit> {
     let arguments = join_booleans(arguments.collect());
-    let mut command = with_usage(Cli::command(), "klee").version(env!("CARGO_PKG_VERSION"));
+    let mut command = definition();
     let parsed = command.try_get_matches_from_mut(&arguments);
     parsed
         .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| report(&error, concerned(&command, &arguments, &error).clone()))
+        .map_err(|error| report(&error, &command, &arguments))
 }
 
 /// The command that `error` is about: the innermost one, unless it is about an option that only the root has.
@@ -33,6 +36,11 @@ fn concerned<'a>(root: &'a Command, arguments: &[OsString], error: &clap::Error)
         true => root,
         false => deepest,
     }
+}
+
+/// The definition of all commands, from which parsing, help, completions and man pages are made.
+pub fn definition() -> Command {
+    with_usage(Cli::command(), "klee").version(env!("CARGO_PKG_VERSION"))
 }
 
 /// The innermost command that the words name.
@@ -106,7 +114,7 @@ fn with_usage(command: Command, path: &str) -> Command {
 }
 
 /// `NAME`, `NAMES...`, `[NAMES]...`, or `IMAGE [COMMAND]...`.
-fn metavar(argument: &Arg) -> String {
+pub fn metavar(argument: &Arg) -> String {
     let names: Vec<String> = match argument.get_value_names() {
         Some(names) => names.iter().map(ToString::to_string).collect(),
         None => vec![argument.get_id().to_string().to_uppercase()],
@@ -125,10 +133,12 @@ fn metavar(argument: &Arg) -> String {
 }
 
 /// Shows help on standard output, or an error on standard error. A reader that has gone missed it by choice.
-fn report(error: &clap::Error, mut command: Command) -> Exit {
+fn report(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Exit {
+    let mut command = concerned(root, arguments, error).clone();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            let _ = write!(anstream::stdout(), "{}", error.render().ansi());
+            let help = help::render(&command, theme(root, arguments), terminal::width());
+            let _ = write!(anstream::stdout(), "{help}");
             Exit::SUCCESS
         }
         ErrorKind::DisplayVersion => {
@@ -136,24 +146,24 @@ fn report(error: &clap::Error, mut command: Command) -> Exit {
             Exit::SUCCESS
         }
         _ => {
-            let _ = write!(anstream::stderr(), "{}", rendered(error, &mut command));
+            let _ = write!(anstream::stderr(), "{}", rendered(error, &mut command, arguments));
             Exit(2)
         }
     }
 }
 
-fn rendered(error: &clap::Error, command: &mut Command) -> String {
+fn rendered(error: &clap::Error, command: &mut Command, arguments: &[OsString]) -> String {
     let usage = command.render_usage().to_string();
     let usage = usage.trim();
     let path = usage.strip_prefix("Usage: ").unwrap_or(usage);
     let path = path.split(" [").next().unwrap_or(path);
     format!(
         "{usage}\nTry '{path} --help' for help.\n\nError: {}\n",
-        explanation(error)
+        explanation(error, command, arguments)
     )
 }
 
-fn explanation(error: &clap::Error) -> String {
+fn explanation(error: &clap::Error, command: &Command, arguments: &[OsString]) -> String {
     let invalid = context(error, ContextKind::InvalidArg).unwrap_or_default();
     let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
     match error.kind() {
@@ -184,7 +194,10 @@ fn explanation(error: &clap::Error) -> String {
         }
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues if value.is_empty() => {
             match invalid.starts_with('-') {
-                true => format!("Option '{}' requires an argument.", option_name(&invalid)),
+                true => format!(
+                    "Option '{}' requires an argument.",
+                    as_typed(command, option_name(&invalid), arguments)
+                ),
                 false => format!(
                     "Invalid value for '{}': it is empty.",
                     invalid.replace(['<', '>'], "")
@@ -212,6 +225,43 @@ fn explanation(error: &clap::Error) -> String {
             let first = text.lines().next().unwrap_or_default();
             first.strip_prefix("error: ").unwrap_or(first).to_owned()
         }
+    }
+}
+
+/// The theme that help is shown in: that of the command line, as far as it can be read, or of the environment.
+fn theme(root: &Command, arguments: &[OsString]) -> Theme {
+    let mut words = arguments.iter().skip(1).map_while(|word| word.to_str());
+    let mut given = None;
+    while let Some(word) = words.next().filter(|word| word.starts_with('-')) {
+        if word == "--theme" {
+            given = words.next().map(str::to_owned);
+        } else if let Some(name) = word.strip_prefix("--theme=") {
+            given = Some(name.to_owned());
+        } else if !word.contains('=')
+            && option_of(root, word).is_some_and(|option| option.get_action().takes_values())
+        {
+            words.next();
+        }
+    }
+    given
+        .or_else(|| std::env::var("KLEE_THEME").ok())
+        .and_then(|name| Theme::from_str(&name, false).ok())
+        .unwrap_or(Theme::Fancy)
+}
+
+/// The option `long`, which lacks its value, in the spelling that stands at the end of the command line.
+fn as_typed(command: &Command, long: &str, arguments: &[OsString]) -> String {
+    let last = arguments
+        .last()
+        .and_then(|word| word.to_str())
+        .unwrap_or_default();
+    let short = last.chars().last().filter(|_| !last.starts_with("--"));
+    let is_meant = |argument: &Arg| {
+        argument.get_long() == long.strip_prefix("--") && short.is_some() && argument.get_short() == short
+    };
+    match short {
+        Some(short) if command.get_arguments().any(is_meant) => format!("-{short}"),
+        _ => long.to_owned(),
     }
 }
 

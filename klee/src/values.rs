@@ -110,6 +110,8 @@ pub fn absolute_path(path: &Path, directory: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -227,5 +229,55 @@ mod tests {
         assert_eq!(absolute("."), Path::new("/home/me"));
         assert_eq!(absolute("../ctx/./a/"), Path::new("/home/ctx/a"));
         assert_eq!(absolute("/srv/x"), Path::new("/srv/x"));
+    }
+
+    fn written(mount: &MountPointConfig) -> String {
+        let access = if mount.read_only { "ro" } else { "rw" };
+        format!("{}:{}:{access}", mount.source, mount.destination)
+    }
+
+    fn written_port(port: &PublishedPortConfig) -> String {
+        let interface: String = port.interfaces.iter().map(|name| format!("{name}:")).collect();
+        format!(
+            "{interface}{}:{}/{}",
+            port.host_port, port.container_port, port.protocol
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_mount_means_the_same_when_it_is_written_again(text in "[/a-z]{0,4}(:[/a-z]{0,4}){0,3}(:r[ow])?") {
+            if let Ok(read) = mount(&text) {
+                prop_assert_eq!(&mount(&written(&read)), &Ok(read.clone()));
+                let beginning = format!("{}:{}", read.source, read.destination);
+                prop_assert!(text.starts_with(&beginning));
+            } else {
+                prop_assert!(text.split(':').count() != 2);
+            }
+        }
+
+        #[test]
+        fn a_port_means_the_same_when_it_is_written_again(text in "[a-z0-9]{0,3}(:[0-9]{0,3}){0,3}(/(tcp|udp|x))?(/)?") {
+            if let Ok(read) = published_port(&text) {
+                let again = published_port(&written_port(&read)).map_err(|failure| failure.to_string());
+                prop_assert_eq!(again, Ok(read));
+            }
+        }
+
+        #[test]
+        fn a_build_argument_is_its_name_and_its_value(name in "[^=]{0,8}", value in ".{0,8}") {
+            let read = build_argument(&format!("{name}={value}"), |_| None).map_err(|failure| failure.to_string());
+            prop_assert_eq!(read, Ok((name, value)));
+        }
+
+        #[test]
+        fn no_text_makes_a_value_panic(text in "\\PC{0,16}") {
+            let _ = mount(&text);
+            let _ = published_port(&text);
+            let _ = build_argument(&text, |_| None);
+            let _ = boolean(&text);
+            let path = absolute_path(Path::new(&text), Path::new("/home/me"));
+            prop_assert!(path.is_absolute());
+        }
     }
 }

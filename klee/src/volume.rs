@@ -8,6 +8,7 @@ use kleene_api::{IdResponse, Volume, VolumeConfig};
 use crate::age;
 use crate::client::Route;
 use crate::failure::{Exit, Outcome};
+use crate::format::Inspection;
 use crate::listing::Listing;
 use crate::screen;
 use crate::session::Session;
@@ -61,6 +62,8 @@ impl Create {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Inspect {
+    #[command(flatten)]
+    inspection: Inspection,
     /// Name of the volume
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     volume: String,
@@ -69,7 +72,7 @@ pub struct Inspect {
 impl Inspect {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .inspect(Route::new(["volumes", &self.volume, "inspect"]))
+            .inspect(Route::new(["volumes", &self.volume, "inspect"]), &self.inspection)
             .await
     }
 }

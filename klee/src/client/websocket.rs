@@ -126,6 +126,15 @@ impl Conversation {
         Ok(())
     }
 
+    /// Says good-bye before the daemon does.
+    pub async fn leave(&mut self, reason: &'static str) {
+        let frame = CloseFrame {
+            code: CloseCode::Normal,
+            reason: reason.into(),
+        };
+        self.send(Message::Close(Some(frame))).await;
+    }
+
     /// A daemon that no longer listens may still have left its last words: `next` tells those, or that the
     /// connection is lost, so an error while sending says nothing more.
     async fn send(&mut self, message: Message) {

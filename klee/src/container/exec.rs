@@ -7,12 +7,13 @@ use kleene_api::{ContainerInspect, ExecConfig, IdResponse};
 use super::target::split_target;
 use crate::attach::{self, Stdio};
 use crate::client::Route;
+use crate::detach::DetachKeys;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::session::Session;
 use crate::terminal;
 
 // How klee is connected to a process.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ExecOptions {
     /// Do not wait for the process
     #[arg(short, long)]
@@ -23,11 +24,14 @@ pub struct ExecOptions {
     /// Give the process a terminal
     #[arg(short, long)]
     pub tty: bool,
+    /// Keys that end an interactive session and leave the process running
+    #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
+    detach_keys: DetachKeys,
 }
 
 impl ExecOptions {
     /// The configuration of an execution instance as far as these options determine it.
-    pub fn config(self) -> ExecConfig {
+    pub fn config(&self) -> ExecConfig {
         let size = self.tty.then(terminal::size).flatten();
         ExecConfig {
             cols: size.map(|size| size.cols),
@@ -38,10 +42,11 @@ impl ExecOptions {
     }
 
     /// What to connect to the process.
-    pub fn stdio(self) -> Stdio {
+    pub fn stdio(&self) -> Stdio {
         Stdio {
             interactive: self.interactive,
             tty: self.tty,
+            detach_keys: self.detach_keys.clone(),
         }
     }
 }

@@ -23,9 +23,15 @@ pub struct Update {
     /// Environment variables, VAR=value; they replace all previous ones
     #[arg(short, long, value_name = "ENV")]
     env: Vec<String>,
+    /// Take all environment variables away
+    #[arg(long, conflicts_with = "env")]
+    no_env: bool,
     /// Jail parameters, as in jail(8); they replace all previous ones
     #[arg(short = 'J', long, value_name = "PARAM")]
     jailparam: Vec<String>,
+    /// Take all jail parameters away
+    #[arg(long, conflicts_with = "jailparam")]
+    no_jailparam: bool,
     /// Keep the container when containers are pruned
     #[arg(short = 'P', long, overrides_with = "no_persist")]
     persist: bool,
@@ -51,8 +57,8 @@ impl Update {
         };
         let update = ContainerUpdate {
             cmd: given(cmd),
-            env: given(self.env),
-            jail_param: given(self.jailparam),
+            env: given_or_none(self.env, self.no_env),
+            jail_param: given_or_none(self.jailparam, self.no_jailparam),
             name: self.name,
             persist: match (self.persist, self.no_persist) {
                 (true, _) => Some(true),
@@ -68,6 +74,11 @@ impl Update {
 
 fn given(words: Vec<String>) -> Option<Vec<String>> {
     (!words.is_empty()).then_some(words)
+}
+
+/// The words that replace the previous ones, if any are given or there shall be none.
+fn given_or_none(words: Vec<String>, none: bool) -> Option<Vec<String>> {
+    if none { Some(Vec::new()) } else { given(words) }
 }
 
 /// Rename a container

@@ -96,22 +96,30 @@ impl Build {
 }
 
 async fn show_log(session: &Session, conversation: &mut Conversation) -> Result<Closing, Failure> {
+    let mut progress = session.progress("Building");
     let mut ends_a_line = true;
     loop {
         match conversation.next().await? {
             Event::Data(bytes) => {
                 let text = String::from_utf8_lossy(&bytes);
                 if is_step(&text) {
-                    session
-                        .screen
-                        .styled_line(text.trim_end_matches('\n'), screen::MESSAGE)?;
+                    let line = text.trim_end_matches('\n');
+                    if line.starts_with("Step ") {
+                        progress.step(line);
+                    }
+                    let open_line = if ends_a_line { "" } else { "\n" };
+                    progress.aside(true, || {
+                        session.screen.raw(open_line.as_bytes())?;
+                        session.screen.styled_line(line, screen::MESSAGE)
+                    })?;
                     ends_a_line = true;
                 } else {
-                    session.screen.raw(&bytes)?;
                     ends_a_line = bytes.is_empty() && ends_a_line || bytes.ends_with(b"\n");
+                    progress.aside(ends_a_line, || session.screen.raw(&bytes))?;
                 }
             }
             Event::Closed(closing) => {
+                progress.clear();
                 if !ends_a_line {
                     session.screen.line("")?;
                 }

@@ -1,10 +1,13 @@
 //! `klee image create`: base images, made from an archive, a dataset, or programs of the host.
 
+use std::io::{self, IsTerminal};
+
 use clap::{ArgAction, Args};
 use kleene_api::{ImageCreateConfig, ImageCreateMethod, MessageType, WebSocketMessage};
 
 use crate::client::{Closing, Event, Reason, Route};
 use crate::failure::{Exit, Failure, Outcome};
+use crate::progress::Progress;
 use crate::screen;
 use crate::session::Session;
 
@@ -14,7 +17,7 @@ Methods:
   fetch-auto  the FreeBSD release that fits the daemon's host
   zfs-copy    a copy of a dataset (SOURCE)
   zfs-clone   a clone of a dataset (SOURCE)
-  host        programs of the daemon's host (--bin) with the libraries that they need";
+  host        programs of the daemon's host (--bin) and the libraries they need";
 
 /// Create a base image
 #[derive(Debug, Args)]
@@ -59,11 +62,15 @@ impl Create {
             .client
             .converse(Route::new(["images", "create"]), &config)
             .await?;
+        let mut progress = session.progress("Creating image");
         loop {
             match conversation.next().await? {
                 Event::Data(bytes) if is_starting(&bytes) => {}
-                Event::Data(bytes) => session.screen.raw(&bytes)?,
-                Event::Closed(closing) => return finish(session, closing),
+                Event::Data(bytes) => show(session, &mut progress, &bytes)?,
+                Event::Closed(closing) => {
+                    progress.clear();
+                    return finish(session, closing);
+                }
             }
         }
     }
@@ -136,6 +143,31 @@ fn no_more(rest: impl Iterator<Item = String>) -> Result<(), Failure> {
     )))
 }
 
+/// Shows a line of the daemon's. On a terminal the many lines that count files are one that changes.
+fn show(session: &Session, progress: &mut Progress, bytes: &[u8]) -> Result<(), Failure> {
+    let text = String::from_utf8_lossy(bytes);
+    match extracted(&text) {
+        Some(files) if progress.is_watched() && io::stdout().is_terminal() => {
+            let rate = files as f64 / progress.elapsed().as_secs_f64().max(0.001);
+            progress.step(&format!("Extracted {files} files ({rate:.0} per second)"));
+            Ok(())
+        }
+        _ => {
+            progress.step(text.lines().last().unwrap_or_default());
+            progress.aside(bytes.ends_with(b"\n"), || session.screen.raw(bytes))
+        }
+    }
+}
+
+/// How many files have been extracted, by `Extracted 1200 files...`.
+fn extracted(text: &str) -> Option<u64> {
+    text.trim_end()
+        .strip_prefix("Extracted ")?
+        .strip_suffix(" files...")?
+        .parse()
+        .ok()
+}
+
 fn is_starting(bytes: &[u8]) -> bool {
     matches!(
         serde_json::from_slice(bytes),
@@ -160,5 +192,17 @@ fn finish(session: &Session, closing: Closing) -> Outcome {
         }
         Reason::Message(WebSocketMessage { message, .. }) => Err(Failure::Refused(message)),
         Reason::Other(_) => Err(Failure::Refused("Kleened returned an unknown error".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_count_files_are_told_from_others() {
+        assert_eq!(extracted("Extracted 1200 files...\n"), Some(1200));
+        assert_eq!(extracted("Unpacking contents and creating image...\n"), None);
+        assert_eq!(extracted("Extracted all files...\n"), None);
     }
 }

@@ -199,13 +199,19 @@ fn values_that_cannot_be_meant_are_refused_before_any_request() {
     assert_eq!(daemon.requests(), "");
 }
 
+/// What `klee` shows on a terminal, or in a pipe, of so many columns.
+fn run_in_columns(daemon: &Daemon, arguments: &[&str], columns: &str) -> String {
+    let output = daemon.klee(arguments).env("COLUMNS", columns).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn ls_shows_a_table() {
     let daemon = Daemon::rehearse()
         .answer("GET /containers/list?all=true", 200, json!([web(), untagged()]))
         .start();
     // As ages depend on the day, they are cut out.
-    let listing = daemon.run(&["lsc", "-a"]).stdout;
+    let listing = run_in_columns(&daemon, &["lsc", "-a"], "160");
     let lines: Vec<&str> = listing.lines().collect();
     assert_eq!(
         lines[0],
@@ -224,6 +230,104 @@ fn ls_shows_a_table() {
         "{listing}"
     );
     assert!(lines[3].ends_with("     no      stopped       "), "{listing}");
+}
+
+#[test]
+fn in_a_pipe_a_table_is_80_columns_wide_and_its_ids_are_whole() {
+    let mut endless = web();
+    endless["name"] = json!("a_name_that_is_too_long_for_any_table");
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /containers/list?all=true",
+            200,
+            json!([web(), untagged(), endless]),
+        )
+        .start();
+    let listing = daemon.run(&["--theme", "simple", "lsc", "-a"]).stdout;
+    assert!(
+        listing.lines().all(|line| line.chars().count() == 80),
+        "{listing}"
+    );
+    for whole in [
+        "| ba9876543210 |",
+        " 111111111111 ",
+        "| AUTORUN | STATUS  | JID ",
+        "| running | 42  ",
+    ] {
+        assert!(listing.contains(whole), "{whole} in {listing}");
+    }
+    assert!(listing.contains("| a_nam"), "{listing}");
+    let whole = daemon.run(&["lsc", "-a", "--no-trunc"]).stdout;
+    assert!(whole.contains("echo hello; sleep 1; done"), "{whole}");
+    assert!(whole.contains("a_name_that_is_too_long_for_any_table"), "{whole}");
+}
+
+#[test]
+fn a_quiet_listing_is_ids_only() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /containers/list?all=true", 200, json!([web(), untagged()]))
+        .start();
+    assert_eq!(daemon.run(&["lsc", "-aq"]).stdout, "0123456789ab\n111111111111\n");
+}
+
+#[test]
+fn a_listing_can_be_printed_by_a_template() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /containers/list?all=true", 200, json!([web(), untagged()]))
+        .start();
+    let template = r"{{.ID}}\t{{ name }}\t{{.jid}}";
+    assert_eq!(
+        daemon.run(&["lsc", "-a", "--format", template]).stdout,
+        "0123456789ab\tweb\t42\n111111111111\t\t\n"
+    );
+    let ending = daemon.run(&["lsc", "-a", "--format", "{{.Names}}"]);
+    assert_eq!(ending.code, Some(1));
+    assert_eq!(
+        ending.stderr,
+        "--format: there is no field 'Names'; the fields are: cmd, created, dataset, env, id, image_id, image_name, \
+         image_tag, jail_param, jid, name, network_driver, persist, public_ports, restart_policy, running, user\n"
+    );
+}
+
+#[test]
+fn a_format_that_cannot_be_read_is_a_usage_error() {
+    assert_snapshot!(run(&["lsc", "--format", "yaml"]), @r"
+    exit: 2
+    ----- stdout -----
+    ----- stderr -----
+    Usage: klee lsc [OPTIONS]
+    Try 'klee lsc --help' for help.
+
+    Error: Invalid value for '--format': 'yaml' is neither 'table' nor 'json' nor a template such as '{{.id}}'.
+    ");
+}
+
+#[test]
+fn inspect_can_print_what_is_asked_for() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /containers/web/inspect",
+            200,
+            json!({"container": web(), "container_endpoints": [{"ip_address": "10.0.0.2"}], "container_mountpoints": []}),
+        )
+        .start();
+    for (template, printed) in [
+        ("{{.Container.Name}}", "web\n"),
+        (
+            "{{json .container.cmd}}",
+            "[\"/bin/sh\",\"-c\",\"while true; do echo hello; sleep 1; done\"]\n",
+        ),
+        (
+            "{% for e in container_endpoints %}{{ e.ip_address }}{% endfor %}",
+            "10.0.0.2\n",
+        ),
+    ] {
+        assert_eq!(daemon.run(&["isc", "-f", template, "web"]).stdout, printed);
+    }
+    assert_eq!(
+        daemon.run(&["isc", "--format", "json", "web"]).stdout,
+        daemon.run(&["isc", "web"]).stdout
+    );
 }
 
 #[test]
@@ -354,6 +458,24 @@ fn update_changes_what_is_given() {
 }
 
 #[test]
+fn update_can_take_lists_away() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 201, created())
+        .start();
+    daemon.run(&["container", "update", "--no-env", "--no-jailparam", "x"]);
+    assert_snapshot!(daemon.requests(), @r#"POST /containers/x/update {"cmd":null,"env":[],"jail_param":[],"name":null,"persist":null,"restart_policy":null,"user":null}"#);
+}
+
+#[test]
+fn update_without_options_changes_nothing() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 201, created())
+        .start();
+    assert_eq!(daemon.run(&["container", "update", "x"]).stdout, "0123456789ab\n");
+    assert_snapshot!(daemon.requests(), @r#"POST /containers/x/update {"cmd":null,"env":null,"jail_param":null,"name":null,"persist":null,"restart_policy":null,"user":null}"#);
+}
+
+#[test]
 fn a_schema_error_of_the_daemon_is_shown() {
     let errors = json!({"errors": [{"title": "Invalid value", "source": {"pointer": "/name"},
         "detail": "Invalid string. Got: integer"}]});
@@ -387,6 +509,153 @@ fn prune_asks_and_does_nothing_unless_the_answer_is_yes() {
         daemon.run(&["container", "prune", "-f"]).stdout,
         "0123456789ab\n111111111111\n"
     );
+}
+
+#[test]
+fn stop_goes_on_after_a_failure_and_fails_in_the_end() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/one/stop", 404, refusal("container not running"))
+        .answer("POST /containers/two/stop", 200, created())
+        .start();
+    assert_snapshot!(daemon.run(&["stop", "one", "two"]), @r"
+    exit: 1
+    ----- stdout -----
+    0123456789ab
+    ----- stderr -----
+    container not running
+    ");
+}
+
+#[test]
+fn a_refused_update_is_told_in_the_daemons_words() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 404, refusal("container not found"))
+        .start();
+    for arguments in [
+        ["container", "update", "--user=bob", "x"],
+        ["container", "rename", "x", "y"],
+    ] {
+        let ending = daemon.run(&arguments);
+        assert_eq!(
+            (ending.code, ending.stdout.as_str(), ending.stderr.as_str()),
+            (Some(1), "", "container not found\n")
+        );
+    }
+}
+
+#[test]
+fn every_prune_asks_in_its_own_words() {
+    let daemon = Daemon::rehearse().start();
+    for (group, what) in [
+        ("container", "stopped containers"),
+        ("image", "unused images"),
+        ("network", "unused networks"),
+        ("volume", "unused volumes"),
+    ] {
+        let ending = daemon.run_with_input(&[group, "prune"], "n\n");
+        assert_eq!((ending.code, ending.stdout.as_str()), (Some(1), ""));
+        assert_eq!(
+            ending.stderr,
+            format!(
+                "WARNING! This will remove all {what}.\n\
+                 Are you sure you want to continue? [y/N]: Aborted!\n"
+            )
+        );
+    }
+    assert_eq!(daemon.requests(), "");
+}
+
+#[test]
+fn a_question_is_asked_again_until_the_answer_is_understood() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /networks/prune", 200, json!([]))
+        .start();
+    let ending = daemon.run_with_input(&["network", "prune"], "perhaps\nYES\n");
+    assert_eq!((ending.code, ending.stdout.as_str()), (Some(0), "\n"));
+    assert!(ending.stderr.contains("Error: invalid input\n"), "{ending}");
+}
+
+#[test]
+fn words_that_are_no_value_of_an_option_are_refused_in_the_contracts_words() {
+    for (arguments, message) in [
+        (
+            &["create", "--restart", "always", "img"] as &[&str],
+            "'always' is not a valid ContainerConfigRestartPolicy\nPossible values are: no, on-startup.\n",
+        ),
+        (
+            &["run", "-l", "bridge", "img"],
+            "'bridge' is not a valid ContainerConfigNetworkDriver\n\
+             Possible values are: ipnet, host, vnet, disabled.\n",
+        ),
+        (
+            &["create", "-p", "80/sctp", "img"],
+            "'sctp' is not a valid PublishedPortConfigProtocol\nPossible values are: tcp, udp.\n",
+        ),
+        (
+            &["container", "update", "--restart", "always", "x"],
+            "'always' is not a valid ContainerConfigRestartPolicy\nPossible values are: no, on-startup.\n",
+        ),
+    ] {
+        let daemon = Daemon::rehearse().start();
+        let ending = daemon.run(arguments);
+        assert_eq!((ending.code, daemon.requests().as_str()), (Some(1), ""));
+        assert_eq!(
+            ending.stderr,
+            format!("Error! Could not validate container configuration: {message}")
+        );
+    }
+}
+
+#[test]
+fn mounts_that_cannot_be_read_are_refused_before_any_request() {
+    for (mount, problem) in [
+        ("/a", "Must have at least 2 elements seperated by ':'."),
+        ("a:b:ro:d", "Max 3 elements seperated by ':'."),
+        ("a:b:RO", "Last element should be either 'ro' or 'rw'."),
+    ] {
+        for command in ["create", "run", "build"] {
+            let daemon = Daemon::rehearse().start();
+            let ending = daemon.run(&[command, "-m", mount, "x"]);
+            assert_eq!((ending.code, daemon.requests().as_str()), (Some(125), ""));
+            assert_eq!(
+                ending.stderr,
+                format!("invalid mount format '{mount}'. {problem}\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn ports_that_cannot_be_read_are_refused_before_any_request() {
+    for (port, undecodable) in [("a:b:c:d/udp", "a:b:c:d"), ("80/tcp/udp", "80/tcp/udp")] {
+        let daemon = Daemon::rehearse().start();
+        let ending = daemon.run(&["run", "-p", port, "img"]);
+        assert_eq!((ending.code, daemon.requests().as_str()), (Some(1), ""));
+        assert_eq!(
+            ending.stderr,
+            format!("could not decode port to publish: {undecodable}\n")
+        );
+    }
+}
+
+#[test]
+fn run_connects_between_creation_and_start() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .answer(
+            "POST /networks/connect",
+            409,
+            refusal("no more inet IP's left in the network"),
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["run", "-n", "net", "img"]), @r"
+    exit: 1
+    ----- stdout -----
+    0123456789ab
+    ----- stderr -----
+    could not connect container: no more inet IP's left in the network
+    ");
+    assert_eq!(daemon.requests().lines().count(), 2, "{}", daemon.requests());
 }
 
 #[test]

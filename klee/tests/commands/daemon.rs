@@ -353,7 +353,10 @@ async fn next_frame(socket: &mut WebSocket) -> String {
                 return format!("binary {:?}", bytes.escape_ascii().to_string());
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Close(_))) | Some(Err(_)) | None => return "gone".to_owned(),
+            Some(Ok(Message::Close(Some(CloseFrame { code, reason })))) => {
+                return format!("close {code} {reason}");
+            }
+            Some(Ok(Message::Close(None))) | Some(Err(_)) | None => return "gone".to_owned(),
         }
     }
 }

@@ -354,3 +354,122 @@ fn tag_and_prune_send_their_parameters() {
     assert_eq!(daemon.run(&["image", "tag", "x", "y:z"]).stdout, "aaaaaaaaaaaa\n");
     assert_eq!(daemon.run(&["image", "prune", "-af"]).stdout, "\n");
 }
+
+#[test]
+fn a_refused_tag_is_told_in_the_daemons_words() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "POST /images/x/tag?nametag=y",
+            404,
+            json!({"message": "image not found"}),
+        )
+        .answer(
+            "GET /images/x/inspect",
+            404,
+            json!({"message": "image not found"}),
+        )
+        .start();
+    for arguments in [&["image", "tag", "x", "y"] as &[&str], &["isi", "x"]] {
+        let ending = daemon.run(arguments);
+        assert_eq!(
+            (ending.code, ending.stdout.as_str(), ending.stderr.as_str()),
+            (Some(1), "", "image not found\n")
+        );
+    }
+}
+
+#[test]
+fn a_build_that_ends_without_a_message_of_the_interface_fails() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [starting(IMAGE), Step::Close(1011, String::new())],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["build", "/ctx"]), @r"
+    exit: 1
+    ----- stdout -----
+    Started to build image with ID aaaaaaaaaaaa
+
+    ----- stderr -----
+    ERROR! Some unexpected error occured
+    ");
+}
+
+#[test]
+fn a_creation_that_ends_without_a_message_of_the_interface_fails() {
+    let daemon = Daemon::rehearse()
+        .converse("/images/create", [starting(""), Step::Close(1011, String::new())])
+        .start();
+    assert_snapshot!(daemon.run(&["image", "create", "fetch-auto"]), @r"
+    exit: 1
+    ----- stdout -----
+
+    ----- stderr -----
+    Kleened returned an unknown error
+    ");
+}
+
+#[test]
+fn a_creation_whose_connection_is_lost_fails() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/create",
+            [starting(""), text("Unpacking...\n"), Step::HangUp],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["image", "create", "fetch-auto"]), @r"
+    exit: 1
+    ----- stdout -----
+    Unpacking...
+    ----- stderr -----
+    ERROR! Connection closed unexpectedly.
+    ");
+}
+
+#[test]
+fn a_step_begins_on_a_line_of_its_own() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(IMAGE),
+                text("no newline"),
+                text("Step 2/2 : RUN date"),
+                close(1000, "closing", IMAGE, "image created"),
+            ],
+        )
+        .start();
+    let ending = daemon.run(&["build", "/ctx"]);
+    assert!(
+        ending.stdout.contains("\nno newline\nStep 2/2 : RUN date\n"),
+        "{ending}"
+    );
+}
+
+#[test]
+fn in_a_pipe_progress_is_plain_lines() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/create",
+            [
+                starting(""),
+                text("Unpacking contents and creating image...\n"),
+                text("Extracted 100 files...\n"),
+                text("Extracted 200 files...\n"),
+                close(1000, "closing", IMAGE, "image created"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["image", "create", "fetch", "file:///base.txz"]), @r"
+    exit: 0
+    ----- stdout -----
+    Unpacking contents and creating image...
+    Extracted 100 files...
+    Extracted 200 files...
+
+    image created
+    aaaaaaaaaaaa
+    ----- stderr -----
+    ");
+}

@@ -15,4 +15,5 @@ mod processes;
 mod system;
 mod terminal;
 mod tls;
+mod tree;
 mod usage;

@@ -170,3 +170,99 @@ fn an_unknown_volume_cannot_be_inspected() {
         (Some(1), "No such volume\n")
     );
 }
+
+#[test]
+fn connections_that_are_refused_fail_with_the_daemons_words() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "POST /networks/connect",
+            409,
+            json!({"message": "container already connected to the network"}),
+        )
+        .answer(
+            "POST /networks/net/disconnect/web",
+            404,
+            json!({"message": "endpoint configuration not found"}),
+        )
+        .start();
+    for (command, message) in [
+        ("connect", "container already connected to the network\n"),
+        ("disconnect", "endpoint configuration not found\n"),
+    ] {
+        let ending = daemon.run(&["network", command, "net", "web"]);
+        assert_eq!(
+            (ending.code, ending.stdout.as_str(), ending.stderr.as_str()),
+            (Some(1), "", message)
+        );
+    }
+}
+
+#[test]
+fn a_refused_volume_fails_with_the_daemons_words() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "POST /volumes/create",
+            500,
+            json!({"message": "invalid name 'a b'"}),
+        )
+        .start();
+    let ending = daemon.run(&["volume", "create", "a b"]);
+    assert_eq!(
+        (ending.code, ending.stdout.as_str(), ending.stderr.as_str()),
+        (Some(1), "", "invalid name 'a b'\n")
+    );
+}
+
+#[test]
+fn removing_volumes_goes_on_after_a_failure() {
+    let daemon = Daemon::rehearse()
+        .answer("DELETE /volumes/one", 404, json!({"message": "No such volume"}))
+        .answer("DELETE /volumes/two", 200, json!({"id": "two"}))
+        .start();
+    assert_snapshot!(daemon.run(&["volume", "rm", "one", "two"]), @r"
+    exit: 1
+    ----- stdout -----
+    two
+    ----- stderr -----
+    No such volume
+    ");
+}
+
+#[test]
+fn an_unknown_network_cannot_be_inspected() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /networks/x/inspect",
+            404,
+            json!({"message": "network not found"}),
+        )
+        .start();
+    let ending = daemon.run(&["network", "inspect", "x"]);
+    assert_eq!(
+        (ending.code, ending.stdout.as_str(), ending.stderr.as_str()),
+        (Some(1), "", "network not found\n")
+    );
+}
+
+#[test]
+fn quiet_listings_are_ids_of_networks_and_names_of_volumes() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /networks/list",
+            200,
+            json!([{"gateway": "", "gateway6": "", "icc": true, "id": ID, "interface": "kleene0",
+                "internal": false, "name": "net", "nat": "", "subnet": "", "subnet6": "", "type": "bridge"}]),
+        )
+        .answer(
+            "GET /volumes/list",
+            200,
+            json!([{"created": "2020-02-29T14:54:05.317207Z", "dataset": "z", "mountpoint": "/z", "name": "data"}]),
+        )
+        .start();
+    assert_eq!(daemon.run(&["network", "ls", "-q"]).stdout, "cccccccccccc\n");
+    assert_eq!(daemon.run(&["lsv", "--quiet"]).stdout, "data\n");
+    assert_eq!(
+        daemon.run(&["lsn", "--format", "{{.Name}}={{.Type}}"]).stdout,
+        "net=bridge\n"
+    );
+}

@@ -317,6 +317,41 @@ fn several_containers_can_only_be_started_detached() {
 }
 
 #[test]
+fn exec_detached_fails_with_the_reason() {
+    let daemon = exec_daemon([
+        text("error: container not found"),
+        close(1011, "error", "", "error starting exec instance"),
+    ])
+    .start();
+    assert_snapshot!(daemon.run(&["exec", "-d", "web", "ls"]), @r"
+    exit: 1
+    ----- stdout -----
+    created execution instance eeeeeeeeeeee
+    ----- stderr -----
+    error starting container: container not found
+    ");
+}
+
+#[test]
+fn detached_starts_go_on_after_a_failure_and_fail_in_the_end() {
+    let daemon = exec_daemon([detached()])
+        .answer(
+            "GET /containers/a/inspect",
+            404,
+            json!({"message": "container not found"}),
+        )
+        .answer("GET /containers/b/inspect", 200, inspected(false))
+        .start();
+    assert_snapshot!(daemon.run(&["start", "-d", "a", "b"]), @r"
+    exit: 1
+    ----- stdout -----
+    created execution instance eeeeeeeeeeee
+    ----- stderr -----
+    container not found
+    ");
+}
+
+#[test]
 fn restart_stops_and_starts_each_and_goes_on_after_a_failure() {
     let daemon = exec_daemon([detached()])
         .answer(

@@ -11,7 +11,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::json;
 
-use crate::daemon::{Daemon, Step, close, starting, text};
+use crate::daemon::{Daemon, Step, close, run, starting, text};
 
 /// Both ends of a pseudo terminal of 30 lines of 100 characters.
 struct Pty {
@@ -122,6 +122,100 @@ fn a_signal_restores_the_terminal() {
     kill_process(Pid::from_child(&klee), Signal::TERM).unwrap();
     assert_eq!(klee.wait().unwrap().code(), Some(1));
     assert_eq!(pty.local_modes(), before);
+}
+
+#[test]
+fn a_signal_tells_the_daemon_that_the_user_left() {
+    let (daemon, pty) = (daemon(1), Pty::open());
+    let mut klee = interactive_shell(&daemon, &pty);
+    wait_until("the terminal is raw", || pty.is_raw());
+    kill_process(Pid::from_child(&klee), Signal::INT).unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(1));
+    wait_until("the daemon knows", || {
+        daemon.requests().ends_with("close 1000 interrupted by user")
+    });
+}
+
+#[test]
+fn ctrl_p_ctrl_q_detaches_and_what_was_typed_before_is_sent() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /exec/create", 201, json!({"id": "eeeeeeeeeeee"}))
+        .converse(
+            "/exec/start",
+            [
+                starting(""),
+                Step::Await,
+                Step::Await,
+                close(
+                    1001,
+                    "closing",
+                    "",
+                    "detached from eeeeeeeeeeee, which keeps running",
+                ),
+            ],
+        )
+        .start();
+    let mut pty = Pty::open();
+    let before = pty.local_modes();
+    let mut klee = interactive_shell(&daemon, &pty);
+    wait_until("the terminal is raw", || pty.is_raw());
+    pty.keyboard.write_all(b"ls\x10\x11").unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(0));
+    let requests = daemon.requests();
+    assert!(
+        requests.ends_with("binary \"ls\"\ntext {\"detach\":true}"),
+        "{requests}"
+    );
+    assert_eq!(pty.local_modes(), before);
+}
+
+#[test]
+fn keys_that_cannot_be_meant_are_a_usage_error() {
+    let ending = run(&["exec", "-it", "--detach-keys", "ctrl-1", "web", "sh"]);
+    assert_eq!(ending.code, Some(2));
+    assert!(
+        ending.stderr.ends_with(
+            "Error: Invalid value for '--detach-keys': 'ctrl-1' is no key: write a character, or ctrl- and a letter, \
+             as in ctrl-p,ctrl-q.\n"
+        ),
+        "{ending}"
+    );
+}
+
+#[test]
+fn long_work_shows_its_progress_on_a_terminal() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/create",
+            [
+                starting(""),
+                text("Unpacking contents and creating image...\n"),
+                text("Extracted 100 files...\n"),
+                Step::Await,
+            ],
+        )
+        .start();
+    let mut pty = Pty::open();
+    let mut klee = daemon
+        .klee(&["image", "create", "fetch", "file:///base.txz"])
+        .stdin(Stdio::null())
+        .stdout(pty.stdio())
+        .stderr(pty.stdio())
+        .spawn()
+        .unwrap();
+    let mut screen = String::new();
+    while !screen.contains("Extracted 100 files (") {
+        let mut piece = [0; 4096];
+        let length = pty.keyboard.read(&mut piece).unwrap();
+        screen.push_str(&String::from_utf8_lossy(&piece[..length]));
+    }
+    assert!(
+        screen.contains("Unpacking contents and creating image...\r\n"),
+        "{screen:?}"
+    );
+    assert!(!screen.contains("Extracted 100 files..."), "{screen:?}");
+    kill_process(Pid::from_child(&klee), Signal::INT).unwrap();
+    assert_eq!(klee.wait().unwrap().code(), Some(1));
 }
 
 #[test]

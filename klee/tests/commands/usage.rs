@@ -95,9 +95,9 @@ fn nothing_to_do_is_a_request_for_help() {
 fn the_root_help_lists_commands_and_shortcuts() {
     let ending = run(&["--help"]);
     for line in [
-        "  container  Manage containers",
-        "  run      klee container run",
-        "  rmX      klee … rm",
+        "│ container   Manage containers ",
+        "│ run      klee container run ",
+        "│ rmX      klee … rm ",
     ] {
         assert!(ending.stdout.contains(line), "{ending}");
     }
@@ -152,4 +152,56 @@ fn an_option_of_the_command_line_wins_over_the_environment() {
         .start();
     let ending = daemon.run(&["--host", "http:///nowhere", "lsi"]);
     assert!(ending.stderr.contains("/nowhere"), "{ending}");
+}
+
+#[test]
+fn a_daemon_that_hung_up_its_socket_is_told_with_the_errors_number() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let socket = directory.path().join("kleened.sock");
+    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    let ending = run(&["--host", &format!("http://{}", socket.display()), "lsi"]);
+    assert_eq!(ending.code, Some(1));
+    assert!(
+        ending
+            .stderr
+            .starts_with("unable to connect to kleened: [Errno 111] Connection refused\n"),
+        "{ending}"
+    );
+}
+
+#[test]
+fn an_address_without_a_protocol_is_refused() {
+    assert_snapshot!(run(&["--host", "/var/run/kleened.sock", "lsi"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    unable to connect to kleened: Request URL is missing an 'http://' or 'https://' protocol.
+    ");
+}
+
+#[test]
+fn a_daemon_that_fails_is_told_in_its_own_words_by_every_kind_of_request() {
+    let message = serde_json::json!({"message": "the pool is suspended"});
+    let daemon = Daemon::rehearse()
+        .answer("GET /images/list", 500, message.clone())
+        .answer("POST /containers/x/update", 500, message.clone())
+        .answer("POST /volumes/prune", 500, message.clone())
+        .answer("DELETE /networks/x", 500, message.clone())
+        .answer("POST /exec/create", 500, message)
+        .start();
+    for arguments in [
+        &["lsi"] as &[&str],
+        &["container", "rename", "x", "y"],
+        &["volume", "prune", "-f"],
+        &["rmn", "x"],
+        &["exec", "x", "ls"],
+    ] {
+        let ending = daemon.run(arguments);
+        assert_eq!(
+            (ending.code, ending.stdout.as_str()),
+            (Some(1), ""),
+            "{arguments:?}"
+        );
+        assert!(ending.stderr.ends_with("the pool is suspended\n"), "{ending}");
+    }
 }

@@ -79,7 +79,7 @@ async fn attached(app: App, client: Conversation, config: ExecStartConfig) {
 
     let end = talk(&app, &mut client, &config, events).await;
     tracing::debug!(exec = config.exec_id, ?end, "no longer attached");
-    if !matches!(end, End::Exited { .. } | End::Lost) {
+    if !matches!(end, End::Exited { .. } | End::Detached | End::Lost) {
         let exec = config.exec_id.clone();
         if let Err(panic) = app.block(move |engine| engine.exec_client_gone(&exec)).await {
             tracing::error!(%panic, "defect in the engine");
@@ -93,6 +93,12 @@ async fn attached(app: App, client: Conversation, config: ExecStartConfig) {
             let message = farewell(&config.exec_id, status, container_ended);
             client
                 .close(CloseCode::Normal, &WebSocketMessage::closing("", message))
+                .await;
+        }
+        End::Detached => {
+            let message = format!("detached from {}, which keeps running", config.exec_id);
+            client
+                .close(CloseCode::GoingAway, &WebSocketMessage::closing("", message))
                 .await;
         }
         End::Departed(departure) => client.end_after(departure).await,
@@ -153,6 +159,8 @@ enum End {
         container_ended: bool,
     },
     Departed(Departure),
+    /// The client wants to go without its process.
+    Detached,
     /// A control message made no sense.
     Misunderstood(String),
     /// The engine let go of the instance without saying how it ended.
@@ -241,8 +249,9 @@ async fn take_input(listener: &mut Listener, inputs: mpsc::Sender<Input>, contro
     loop {
         let input = match listener.next().await {
             Err(departure) => return End::Departed(departure),
-            Ok(Heard::Text(text)) if control => match control_input(&text) {
-                Ok(input) => input,
+            Ok(Heard::Text(text)) if control => match asked(&text) {
+                Ok(Control::Input(input)) => input,
+                Ok(Control::Detach) => return End::Detached,
                 Err(error) => return End::Misunderstood(format!("invalid control message: {error}")),
             },
             Ok(Heard::Text(text)) => Input::Stdin(Bytes::from(text).into()),
@@ -254,13 +263,21 @@ async fn take_input(listener: &mut Listener, inputs: mpsc::Sender<Input>, contro
     }
 }
 
-fn control_input(text: &str) -> serde_json::Result<Input> {
+/// What a control message asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Control {
+    Input(Input),
+    Detach,
+}
+
+fn asked(text: &str) -> serde_json::Result<Control> {
     Ok(match serde_json::from_str(text)? {
-        ExecControl::Resize(size) => Input::Resize(WindowSize {
+        ExecControl::Resize(size) => Control::Input(Input::Resize(WindowSize {
             rows: size.rows,
             cols: size.cols,
-        }),
-        ExecControl::CloseStdin(_) => Input::CloseStdin,
+        })),
+        ExecControl::CloseStdin(_) => Control::Input(Input::CloseStdin),
+        ExecControl::Detach(_) => Control::Detach,
     })
 }
 
@@ -300,18 +317,20 @@ mod tests {
 
     #[test]
     fn control_messages_become_input() {
-        let resized = control_input(r#"{"resize":{"rows":50,"cols":132}}"#).unwrap();
-        assert_eq!(resized, Input::Resize(WindowSize { rows: 50, cols: 132 }));
+        let resized = asked(r#"{"resize":{"rows":50,"cols":132}}"#).unwrap();
+        let size = WindowSize { rows: 50, cols: 132 };
+        assert_eq!(resized, Control::Input(Input::Resize(size)));
         assert_eq!(
-            control_input(r#"{"close_stdin":true}"#).unwrap(),
-            Input::CloseStdin
+            asked(r#"{"close_stdin":true}"#).unwrap(),
+            Control::Input(Input::CloseStdin)
         );
+        assert_eq!(asked(r#"{"detach":true}"#).unwrap(), Control::Detach);
     }
 
     #[test]
     fn anything_else_is_no_control_message() {
         for text in ["ls\n", "{}", r#"{"kill":9}"#] {
-            assert!(control_input(text).is_err(), "{text}");
+            assert!(asked(text).is_err(), "{text}");
         }
     }
 
