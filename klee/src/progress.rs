@@ -3,10 +3,9 @@
 //! It is drawn on standard error, and only if that is a terminal; what scripts read on standard output is the same
 //! with it and without. Where both are the same terminal, the line makes way for output.
 
-use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::config::Theme;
 use crate::failure::Failure;
@@ -28,10 +27,10 @@ pub struct Progress {
 impl Progress {
     /// Work that begins with `step`.
     pub fn begin(theme: Theme, step: &str) -> Self {
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let mut progress = Self {
             theme,
-            is_watched: io::stderr().is_terminal() && !is_dumb,
+            // Terminals that cannot move their cursor count as none.
+            is_watched: !ProgressDrawTarget::stderr().is_hidden(),
             since: Instant::now(),
             step: step.to_owned(),
             bar: None,

@@ -198,6 +198,7 @@ fn long_work_shows_its_progress_on_a_terminal() {
     let mut pty = Pty::open();
     let mut klee = daemon
         .klee(&["image", "create", "fetch", "file:///base.txz"])
+        .env("TERM", "xterm")
         .stdin(Stdio::null())
         .stdout(pty.stdio())
         .stderr(pty.stdio())
