@@ -79,7 +79,7 @@ impl Screen {
         self.draw(&table::draw(columns, rows, self.theme, Some(terminal::width())))
     }
 
-    /// A listing of which nothing is cut.
+    /// A table of which nothing is cut.
     pub fn whole_table(&self, columns: &[Column], rows: &[Vec<Cell>]) -> Result<(), Failure> {
         self.draw(&table::draw(columns, rows, self.theme, None))
     }

@@ -37,8 +37,8 @@ pub struct RepairCommand {
 const COLUMNS: &[Column] = &[
     Column::new("OBJECT"),
     Column::new("RESULT"),
-    Column::new("WHAT").giving_way_last(),
-    Column::new("REASON").giving_way_to(4),
+    Column::new("WHAT"),
+    Column::new("REASON"),
 ];
 
 impl RepairCommand {
@@ -53,7 +53,7 @@ impl RepairCommand {
         match self.format {
             Layout::Text(format) => format.show(session.screen, answer)?,
             Layout::Table if repair == Repair::default() => session.screen.line("nothing to repair")?,
-            Layout::Table => session.screen.table(COLUMNS, &rows(repair))?,
+            Layout::Table => session.screen.whole_table(COLUMNS, &rows(repair))?,
         }
         Ok(exit)
     }

@@ -2,7 +2,7 @@
 //! `$` is exactly what is run.
 
 use std::fs;
-use std::io::{Write, stdout};
+use std::io::{IsTerminal, Write, stdout};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -124,7 +124,12 @@ fn heading(text: &str) {
 }
 
 fn klee(host: &Host, line: &str) -> Result<()> {
-    shell(&mut host.klee_command(line), &format!("klee {line}"))
+    let mut command = host.klee_command(line);
+    if !stdout().is_terminal() {
+        // Tables keep to 80 columns where no terminal tells otherwise; who reads this later has more.
+        command.env("COLUMNS", "144");
+    }
+    shell(&mut command, &format!("klee {line}"))
 }
 
 /// Shows a command, runs it, and shows what it prints while it does.

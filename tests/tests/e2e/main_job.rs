@@ -49,7 +49,7 @@ CMD ["/bin/busybox", "httpd", "-f", "-p", "80", "-h", "/www"]
         format!("{page}and then\n")
     );
 
-    let listing = host.klee("lsc").ok();
+    let listing = host.klee("lsc --no-trunc").ok();
     let row = listing
         .lines()
         .find(|line| line.contains(" web "))

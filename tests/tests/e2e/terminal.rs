@@ -131,3 +131,33 @@ fn a_resized_terminal_is_resized_inside() {
     terminal.types("exit\r");
     klee.wait().unwrap();
 }
+
+#[test]
+fn who_detaches_leaves_the_process_running() {
+    let host = Host::with_minimal_image();
+    let mut terminal = Terminal::open(24, 80);
+    let before = tcgetattr(&terminal.klees).unwrap();
+    let mut klee = terminal.run(&host, "run -it --name shell minimal /bin/busybox sh");
+    terminal.shows("# ");
+    terminal.types("busybox sleep 1000\r\u{10}\u{11}");
+    terminal.shows("which keeps running");
+    assert_eq!(klee.wait().unwrap().code(), Some(0));
+    assert_eq!(
+        tcgetattr(&terminal.klees).unwrap().local_modes,
+        before.local_modes
+    );
+    let listing = host.klee("lsc --format {{.name}}={{.running}}").ok();
+    assert_eq!(listing.trim(), "shell=true");
+    let processes = host.klee("exec shell /bin/busybox ps").ok();
+    assert!(processes.contains("sleep 1000"), "{processes}");
+
+    // What was started by exec is left alone as well, although a client that merely goes takes it along.
+    let mut terminal = Terminal::open(24, 80);
+    let mut klee = terminal.run(&host, "exec -it --detach-keys ctrl-x shell /bin/busybox sh");
+    terminal.shows("# ");
+    terminal.types("exec busybox sleep 2000\r\u{18}");
+    assert_eq!(klee.wait().unwrap().code(), Some(0));
+    let processes = host.klee("exec shell /bin/busybox ps").ok();
+    assert!(processes.contains("sleep 2000"), "{processes}");
+    host.klee("stop shell").ok();
+}

@@ -3,7 +3,6 @@
 //! With our extension `control`, text frames of an attached client are [`ExecControl`] and only binary frames are
 //! input; without it every frame is input, as 0.1.1 has it.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -179,7 +178,7 @@ async fn talk(
     tokio::select! {
         end = pass_output(events, speaker) => end,
         end = take_input(listener, sender, config.control) => end,
-        never = deliver_input(app, &config.exec_id, inputs) => match never {},
+        end = deliver_input(app, &config.exec_id, inputs) => end,
     }
 }
 
@@ -245,17 +244,16 @@ async fn next_event(events: &mut mpsc::Receiver<ProcessEvent>, is_holding: bool)
 
 /// Queues what the client sends. The queue keeps the conversation alive (pings are answered) while a process does not
 /// read; only when it has been full for as long as the idle limit, the client counts as gone.
-async fn take_input(listener: &mut Listener, inputs: mpsc::Sender<Input>, control: bool) -> End {
+async fn take_input(listener: &mut Listener, inputs: mpsc::Sender<Control>, control: bool) -> End {
     loop {
         let input = match listener.next().await {
             Err(departure) => return End::Departed(departure),
             Ok(Heard::Text(text)) if control => match asked(&text) {
-                Ok(Control::Input(input)) => input,
-                Ok(Control::Detach) => return End::Detached,
+                Ok(asked) => asked,
                 Err(error) => return End::Misunderstood(format!("invalid control message: {error}")),
             },
-            Ok(Heard::Text(text)) => Input::Stdin(Bytes::from(text).into()),
-            Ok(Heard::Binary(bytes)) => Input::Stdin(bytes.into()),
+            Ok(Heard::Text(text)) => Control::Input(Input::Stdin(Bytes::from(text).into())),
+            Ok(Heard::Binary(bytes)) => Control::Input(Input::Stdin(bytes.into())),
         };
         if inputs.send_timeout(input, IDLE_LIMIT).await.is_err() {
             return End::Departed(Departure::Idle);
@@ -281,11 +279,12 @@ fn asked(text: &str) -> serde_json::Result<Control> {
     })
 }
 
-/// Hands queued input to the process, in order. A process that ended takes none; its end is reported elsewhere.
-async fn deliver_input(app: &App, exec: &str, mut queue: mpsc::Receiver<Input>) -> Infallible {
-    let mut inputs = Vec::new();
-    while queue.recv_many(&mut inputs, INPUTS_AHEAD).await > 0 {
-        let batch = std::mem::take(&mut inputs);
+/// Hands queued input to the process, in order, until the client detaches. A process that ended takes none; its end is
+/// reported elsewhere.
+async fn deliver_input(app: &App, exec: &str, mut queue: mpsc::Receiver<Control>) -> End {
+    let mut asked = Vec::new();
+    while queue.recv_many(&mut asked, INPUTS_AHEAD).await > 0 {
+        let (batch, detaches) = until_detached(std::mem::take(&mut asked));
         let exec = exec.to_owned();
         let delivered =
             app.block(move |engine| batch.iter().try_for_each(|input| engine.exec_input(&exec, input)));
@@ -294,8 +293,23 @@ async fn deliver_input(app: &App, exec: &str, mut queue: mpsc::Receiver<Input>) 
             Ok(Err(error)) => tracing::debug!(%error, "input was not taken"),
             Err(panic) => tracing::error!(%panic, "defect in the engine"),
         }
+        if detaches {
+            return End::Detached;
+        }
     }
     pending().await
+}
+
+/// The input that came before the client detached, and whether it did.
+fn until_detached(asked: Vec<Control>) -> (Vec<Input>, bool) {
+    let mut batch = Vec::with_capacity(asked.len());
+    for control in asked {
+        match control {
+            Control::Input(input) => batch.push(input),
+            Control::Detach => return (batch, true),
+        }
+    }
+    (batch, false)
 }
 
 #[cfg(test)]
@@ -325,6 +339,19 @@ mod tests {
             Control::Input(Input::CloseStdin)
         );
         assert_eq!(asked(r#"{"detach":true}"#).unwrap(), Control::Detach);
+    }
+
+    #[test]
+    fn input_before_a_detachment_is_delivered_and_nothing_after_it() {
+        let typed = |text: &str| Control::Input(Input::Stdin(text.into()));
+        assert_eq!(
+            until_detached(vec![typed("ls\r"), Control::Detach, typed("x")]),
+            (vec![Input::Stdin("ls\r".into())], true)
+        );
+        assert_eq!(
+            until_detached(vec![typed("ls\r")]),
+            (vec![Input::Stdin("ls\r".into())], false)
+        );
     }
 
     #[test]
