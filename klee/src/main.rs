@@ -85,7 +85,13 @@ async fn until_signal(command: impl Future<Output = Outcome>) -> Outcome {
         // The command first: one that minds a signal itself gets the time for its good-bye.
         biased;
         outcome = command => outcome,
-        _ = interrupt.recv() => Err(Failure::Aborted),
+        _ = interrupt.recv() => {
+            // The terminal has echoed the key; what follows belongs on a line of its own.
+            if terminal::stderr_is_terminal() {
+                eprintln!();
+            }
+            Err(Failure::Aborted)
+        }
         _ = terminate.recv() => Err(Failure::Aborted),
         _ = hangup.recv() => Err(Failure::Aborted),
         _ = quit.recv() => Err(Failure::Aborted),

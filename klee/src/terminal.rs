@@ -15,6 +15,11 @@ pub fn stdin_is_terminal() -> bool {
     isatty(io::stdin())
 }
 
+/// Whether complaints are shown on a terminal.
+pub fn stderr_is_terminal() -> bool {
+    isatty(io::stderr())
+}
+
 /// The size of the terminal that output goes to, or that input comes from.
 pub fn size() -> Option<TerminalSize> {
     size_of(io::stdout()).or_else(|| size_of(io::stdin()))

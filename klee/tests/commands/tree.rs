@@ -21,6 +21,12 @@ const COMMANDS: &[(&str, &str, bool)] = &[
     ("container start", "CONTAINERS...", true),
     ("container stop", "CONTAINERS...", true),
     ("container update", "CONTAINER [COMMAND]...", true),
+    ("context add", "NAME", true),
+    ("context inspect", "[CONTEXT]", false),
+    ("context ls", "", false),
+    ("context rm", "CONTEXTS...", true),
+    ("context show", "", false),
+    ("context use", "CONTEXT", true),
     ("image build", "PATH", true),
     ("image create", "METHOD [SOURCE]...", true),
     ("image inspect", "IMAGE", true),
@@ -177,7 +183,7 @@ fn an_extra_argument_is_a_usage_error_of_every_command_that_takes_no_more() {
 
 #[test]
 fn an_unknown_command_is_a_usage_error_of_every_group() {
-    for group in ["container", "image", "network", "system", "volume"] {
+    for group in ["container", "context", "image", "network", "system", "volume"] {
         let ending = run(&[group, "frob"]);
         assert_eq!(ending.code, Some(2));
         assert_eq!(
@@ -208,7 +214,7 @@ fn an_option_without_its_value_is_named_as_it_was_typed() {
 
 #[test]
 fn groups_show_their_help_without_a_command() {
-    for group in ["container", "image", "network", "system", "volume"] {
+    for group in ["container", "context", "image", "network", "system", "volume"] {
         let ending = run(&[group]);
         assert_eq!((ending.code, ending.stderr.as_str()), (Some(0), ""));
         assert_eq!(ending.stdout, run(&[group, "--help"]).stdout);
