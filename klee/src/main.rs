@@ -30,6 +30,7 @@ mod usage;
 mod values;
 mod volume;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
@@ -88,7 +89,8 @@ async fn until_signal(command: impl Future<Output = Outcome>) -> Outcome {
         _ = interrupt.recv() => {
             // The terminal has echoed the key; what follows belongs on a line of its own.
             if terminal::stderr_is_terminal() {
-                eprintln!();
+                // Without standard error there is nobody left to tell.
+                let _ = writeln!(std::io::stderr());
             }
             Err(Failure::Aborted)
         }
