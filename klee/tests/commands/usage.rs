@@ -176,6 +176,7 @@ fn an_address_without_a_protocol_is_refused() {
     ----- stdout -----
     ----- stderr -----
     unable to connect to kleened: Request URL is missing an 'http://' or 'https://' protocol.
+    '/var/run/kleened.sock' should read like http:///path/to/socket or https://HOST:PORT.
     ");
 }
 
