@@ -1,6 +1,51 @@
-//! The FreeBSD host.
+//! The FreeBSD host: jails, ZFS, pf.
 //!
-//! It compiles and is tested on Linux too.
+//! It runs the base system's own tools and reads what they print for machines, so that everything Kleene does is what an
+//! administrator would have typed, and can be looked at by the same tools. Nearly all of it is the same code on every
+//! system, so it is compiled and tested on Linux too, with programs that behave like FreeBSD's put in front
+//! ([`Tools::with_in_front`]).
+//!
+//! | module | its one idea |
+//! |---|---|
+//! | `command` | a program, its arguments, how it ended |
+//! | `zfs`, `zpool`, `mount`, `ifconfig`, `netstat`, `jail`, `jls`, `pfctl`, `system` | one per tool: what we ask it, what it answers, how it says no |
+//! | `datasets`, `network`, `firewall` | operations, made of those |
+//! | `launcher`, `process`, `stop` | a jail's beginning and end |
+//! | `pf` | rules as pf.conf(5) writes them |
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
 
+mod aliases;
+mod command;
+mod datasets;
+mod error;
+mod failure;
+mod firewall;
+mod ifconfig;
+mod jail;
+mod jail_file;
+mod jls;
+mod launcher;
+mod mount;
+mod netstat;
+mod network;
+mod parameters;
 pub mod pf;
+mod pfctl;
+mod platform;
+mod process;
+#[cfg(test)]
+mod recorded;
+mod render;
+mod stop;
+mod system;
+mod terminal;
+mod users;
+mod zfs;
+mod zpool;
+
+pub use command::{ToolError, Tools};
+pub use error::Error;
+pub use launcher::FreeBsdLauncher;
+pub use pfctl::ANCHOR_LINES;
+pub use platform::{FreeBsdConfig, FreeBsdPlatform};
+pub use system::Release;

@@ -1,0 +1,215 @@
+//! Which module does what: the platform trait, operation by operation.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kleene_plan::{DatasetName, Id, Launch, Op};
+use kleene_platform::{
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
+};
+use kleene_supervisor::Connection;
+
+use crate::aliases::Aliases;
+use crate::command::Tools;
+use crate::datasets::Datasets;
+use crate::failure::OrFailed;
+use crate::firewall::{Firewall, FirewallWatch};
+use crate::jls::{self, Jail};
+use crate::network::Network;
+use crate::parameters::Parameters;
+use crate::{pf, render, stop};
+
+/// Parameters that say which jail it is and what runs in it: those are Kleene's.
+const OURS: [&str; 4] = ["name", "jid", "path", "command"];
+
+/// Where a [`FreeBsdPlatform`] keeps things.
+#[derive(Debug, Clone)]
+pub struct FreeBsdConfig {
+    /// The dataset that holds all others, such as `zroot/kleene`.
+    pub root: String,
+    /// The directory of what lasts until the next reboot, such as `/var/run/kleene`: a directory per jail, and what we
+    /// remember of firewall and addresses.
+    pub run_dir: PathBuf,
+    /// The program that supervises a process, with its arguments, such as `/usr/local/sbin/kleened supervise`.
+    pub supervisor: Vec<OsString>,
+    /// The tools of the host.
+    pub tools: Tools,
+}
+
+/// A FreeBSD host.
+#[derive(Debug)]
+pub struct FreeBsdPlatform {
+    run_dir: PathBuf,
+    supervisor: Vec<OsString>,
+    tools: Tools,
+    datasets: Datasets,
+    network: Network,
+    firewall: Arc<Firewall>,
+}
+
+impl FreeBsdPlatform {
+    /// Looks the root dataset up and makes those that hold images, containers and volumes. Nothing else of the host is
+    /// changed.
+    ///
+    /// # Errors
+    /// If the root dataset does not exist, or a directory cannot be used.
+    pub fn open(config: FreeBsdConfig) -> Result<Self> {
+        let FreeBsdConfig {
+            root,
+            run_dir,
+            supervisor,
+            tools,
+        } = config;
+        let datasets = Datasets::open(tools.clone(), &root)?;
+        let aliases = Aliases::open(run_dir.join("addresses"))?;
+        let firewall = Firewall::open(tools.clone(), run_dir.join("firewall"))?;
+        Ok(Self {
+            network: Network::new(tools.clone(), aliases),
+            firewall: Arc::new(firewall),
+            datasets,
+            run_dir,
+            supervisor,
+            tools,
+        })
+    }
+
+    /// Where the root dataset is mounted: the place for what lasts besides datasets.
+    #[must_use]
+    pub fn root_directory(&self) -> &Path {
+        self.datasets.root_directory()
+    }
+}
+
+impl Platform for FreeBsdPlatform {
+    fn name(&self) -> &'static str {
+        "freebsd"
+    }
+
+    fn would_change(&self, op: &Op) -> Result<bool> {
+        match op {
+            Op::CreateDataset(name) => self.datasets.would_create(name, None),
+            Op::CloneDataset { snapshot, dataset } => self.datasets.would_create(dataset, Some(snapshot)),
+            Op::CreateSnapshot(snapshot) => Ok(!self.datasets.has_snapshot(snapshot)?),
+            Op::RenameDataset { from, to } => self.datasets.would_rename(from, to),
+            Op::DestroyDataset(name) => self.datasets.has_dataset(name),
+            Op::DestroySnapshot(snapshot) => self.datasets.has_snapshot(snapshot),
+            Op::MountDataset(name) => Ok(!self.datasets.is_mounted(name)?),
+            Op::UnmountDataset(name) => self.datasets.is_mounted(name),
+            Op::SetQuota { dataset, bytes } => self.datasets.would_limit(dataset, *bytes),
+            Op::EnsureBridge(bridge) => self.network.would_change_bridge(bridge),
+            Op::EnsureLoopback(loopback) => self.network.would_change_loopback(loopback),
+            Op::EnsurePair(pair) => self.network.would_change_pair(pair),
+            Op::RemoveInterface { name, owner } => self.network.would_remove(name, owner),
+            Op::EnsureAlias { interface, address } => self.network.would_add_address(interface, *address),
+            Op::RemoveAlias { interface, address } => self.network.would_remove_address(interface, *address),
+            Op::EnsureForwarding(family) => Ok(!self.network.forwards(*family)?),
+            Op::SetRules { owner, rules } => self
+                .firewall
+                .would_change(owner, Some(&pf::compile(owner, rules)?)),
+            Op::ClearRules(owner) => self.firewall.would_change(owner, None),
+        }
+    }
+
+    fn apply(&self, op: &Op) -> Result<()> {
+        match op {
+            Op::CreateDataset(name) => self.datasets.create(name),
+            Op::CloneDataset { snapshot, dataset } => self.datasets.clone_snapshot(snapshot, dataset),
+            Op::CreateSnapshot(snapshot) => self.datasets.snapshot(snapshot),
+            Op::RenameDataset { from, to } => self.datasets.rename(from, to),
+            Op::DestroyDataset(name) => self.datasets.destroy(name),
+            Op::DestroySnapshot(snapshot) => self.datasets.destroy_snapshot(snapshot),
+            Op::MountDataset(name) => self.datasets.mount(name),
+            Op::UnmountDataset(name) => self.datasets.unmount(name),
+            Op::SetQuota { dataset, bytes } => self.datasets.limit(dataset, *bytes),
+            Op::EnsureBridge(bridge) => self.network.ensure_bridge(bridge),
+            Op::EnsureLoopback(loopback) => self.network.ensure_loopback(loopback),
+            Op::EnsurePair(pair) => self.network.ensure_pair(pair),
+            Op::RemoveInterface { name, owner } => self.network.remove(name, owner),
+            Op::EnsureAlias { interface, address } => self.network.ensure_address(interface, *address),
+            Op::RemoveAlias { interface, address } => self.network.remove_address(interface, *address),
+            Op::EnsureForwarding(family) => self.network.forward(*family),
+            Op::SetRules { owner, rules } => self.firewall.set(owner, &pf::compile(owner, rules)?),
+            Op::ClearRules(owner) => self.firewall.clear(owner),
+        }
+    }
+
+    fn render(&self, op: &Op) -> String {
+        render::render(op, &self.datasets)
+    }
+
+    fn full_name(&self, dataset: &DatasetName) -> String {
+        self.datasets.full(dataset)
+    }
+
+    fn mountpoint(&self, dataset: &DatasetName) -> Result<PathBuf> {
+        Ok(self.datasets.mountpoint(dataset))
+    }
+
+    fn datasets(&self) -> Result<Vec<DatasetInfo>> {
+        self.datasets.list()
+    }
+
+    fn dependents(&self, dataset: &DatasetName) -> Result<Vec<DatasetName>> {
+        self.datasets.dependents(dataset)
+    }
+
+    fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
+        self.datasets.usage(dataset)
+    }
+
+    fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {
+        self.network.interfaces()
+    }
+
+    fn gateways(&self) -> Result<Gateways> {
+        self.network.gateways()
+    }
+
+    fn listeners(&self) -> Result<Vec<Listener>> {
+        self.network.listeners()
+    }
+
+    fn watch(&self) -> Result<Option<Box<dyn Watch>>> {
+        Ok(Some(Box::new(FirewallWatch(Arc::clone(&self.firewall)))))
+    }
+
+    fn jails(&self) -> Result<Vec<JailInfo>> {
+        let jails = self.tools.read(&jls::list(), jls::parse_list);
+        let jails = jails.or_failed(|| "list the jails of the host".to_owned())?;
+        Ok(jails.into_iter().filter_map(info).collect())
+    }
+
+    fn jail(&self, id: &Id) -> Result<Option<JailInfo>> {
+        let jail = self
+            .tools
+            .find_jail(id)
+            .or_failed(|| format!("look for jail {id}"))?;
+        Ok(jail.and_then(info))
+    }
+
+    fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
+        let given = Parameters(&launch.jail.parameters);
+        if let Some(key) = OURS.into_iter().find(|key| given.mention(&[key])) {
+            return Err(PlatformError::NotSupported {
+                what: format!("jail {} with the parameter '{key}'", launch.jail.id),
+                reason: "Kleene sets it itself; leave it out".to_owned(),
+            });
+        }
+        kleene_supervisor::spawn(&self.supervisor, run_dir, launch)
+            .or_failed(|| format!("start a supervisor for jail {}", launch.jail.id))
+    }
+
+    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
+        stop::stop(&self.tools, &self.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
+    }
+}
+
+/// A jail of Kleene's: its name is a container's id.
+fn info(jail: Jail) -> Option<JailInfo> {
+    Some(JailInfo {
+        id: jail.name.parse().ok()?,
+        jid: jail.jid,
+    })
+}

@@ -1,0 +1,267 @@
+//! A process of the host that the supervisor started: jail(8) or jexec(8), with its standard descriptors.
+//!
+//! A thread waits for its end, which arrives as two bytes in a pipe: a descriptor to poll is all the supervisor wants,
+//! and this way to get one is the same on every system.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use kleene_plan::{ExitStatus, WindowSize};
+use kleene_supervisor::{LaunchError, ProcessIo, Running};
+use rustix::fs::OFlags;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use crate::terminal::Terminal;
+
+/// A process and its end.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pid: u32,
+    end: OwnedFd,
+    status: Option<ExitStatus>,
+    /// Whether its process id may be somebody else's by now.
+    reaped: Arc<Mutex<bool>>,
+}
+
+/// What of a process' descriptors the supervisor holds.
+#[derive(Debug)]
+pub(crate) struct Io {
+    /// The supervisor's ends.
+    pub(crate) ours: ProcessIo,
+    /// Where the process writes, open here too: what was read too early can be written back.
+    pub(crate) output: OwnedFd,
+}
+
+/// Starts a process with a terminal of its own, or with pipes.
+pub(crate) fn start(mut command: Command, terminal: Option<WindowSize>) -> io::Result<(Process, Io)> {
+    let io = match terminal {
+        Some(size) => {
+            let Terminal { master, slave } = Terminal::open(size)?;
+            command
+                .env("TERM", "xterm")
+                .stdin(slave.try_clone()?)
+                .stdout(slave.try_clone()?)
+                .stderr(slave.try_clone()?);
+            control_terminal(&mut command);
+            Io {
+                ours: ProcessIo::Terminal(master),
+                output: slave,
+            }
+        }
+        None => {
+            let (ours, theirs) = ProcessIo::pipes()?;
+            command
+                .stdin(Stdio::from(theirs.input))
+                .stdout(theirs.output.try_clone()?)
+                .stderr(theirs.output.try_clone()?);
+            Io {
+                ours,
+                output: theirs.output,
+            }
+        }
+    };
+    let child = command.spawn()?;
+    // The command holds the process' ends as long as it lives, and with them the end of output would not be noticed.
+    drop(command);
+    Ok((Process::watch(child)?, io))
+}
+
+/// Makes standard input the controlling terminal of the process, which leads a session of its own.
+#[allow(
+    unsafe_code,
+    reason = "the standard library has no other way to a session of one's own"
+)]
+fn control_terminal(command: &mut Command) {
+    let lead_session = || {
+        rustix::process::setsid()?;
+        // SAFETY: descriptor 0 was put in place by the standard library before this runs, and is open.
+        let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+        Ok(rustix::process::ioctl_tiocsctty(stdin)?)
+    };
+    // SAFETY: between fork and exec only two system calls are made; nothing is allocated and no lock is taken.
+    unsafe { command.pre_exec(lead_session) };
+}
+
+impl Process {
+    fn watch(mut child: Child) -> io::Result<Self> {
+        let (end, tell) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        let flags = rustix::fs::fcntl_getfl(&end)?;
+        rustix::fs::fcntl_setfl(&end, flags | OFlags::NONBLOCK)?;
+        let reaped = Arc::new(Mutex::new(false));
+        let (pid, is_reaped) = (child.id(), Arc::clone(&reaped));
+        thread::spawn(move || {
+            // Until it is waited for once more, nobody else gets its process id.
+            if let Some(pid) = pid_of(pid) {
+                let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+                while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), options) {}
+            }
+            let mut is_reaped = is_reaped.lock().unwrap_or_else(PoisonError::into_inner);
+            *is_reaped = true;
+            if let Ok(status) = child.wait() {
+                // If nobody listens any more, nobody wants to know.
+                let _ = File::from(tell).write_all(&encode(status));
+            }
+        });
+        Ok(Self {
+            pid,
+            end,
+            status: None,
+            reaped,
+        })
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        if self.status.is_none() {
+            let mut bytes = [0; 2];
+            match File::from(self.end.try_clone()?).read(&mut bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+                Ok(2) => self.status = Some(decode(bytes)),
+                Ok(_) => return Err(io::Error::other("the end of a process was lost")),
+            }
+        }
+        Ok(self.status)
+    }
+}
+
+fn pid_of(pid: u32) -> Option<Pid> {
+    Pid::from_raw(pid.try_into().ok()?)
+}
+
+fn encode(status: std::process::ExitStatus) -> [u8; 2] {
+    // Both numbers fit: the kernel keeps eight bits of a status, and there are fewer than 256 signals.
+    match (status.code(), status.signal()) {
+        (Some(code), _) => [0, code as u8],
+        (None, signal) => [1, signal.unwrap_or_default() as u8],
+    }
+}
+
+fn decode(bytes: [u8; 2]) -> ExitStatus {
+    match bytes {
+        [0, code] => ExitStatus::Code(code),
+        [_, signal] => ExitStatus::Signal(signal),
+    }
+}
+
+impl Running for Process {
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn end(&self) -> BorrowedFd<'_> {
+        self.end.as_fd()
+    }
+
+    fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.ended()
+    }
+
+    fn signal(&self, signal: u8) -> io::Result<()> {
+        let signal = Signal::from_named_raw(signal.into()).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("there is no signal {signal}"),
+            )
+        })?;
+        let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
+        match pid_of(self.pid).filter(|_| !*reaped) {
+            Some(pid) => Ok(rustix::process::kill_process(pid, signal)?),
+            None => Ok(()),
+        }
+    }
+
+    fn clean_up(&mut self) -> Result<(), LaunchError> {
+        Ok(())
+    }
+}
+
+impl Io {
+    /// What was printed so far; it stays to be read.
+    pub(crate) fn peek(&self) -> io::Result<Vec<u8>> {
+        let from = match &self.ours {
+            ProcessIo::Terminal(master) => master,
+            ProcessIo::Pipes { output, .. } => output,
+        };
+        for fd in [from, &self.output] {
+            let flags = rustix::fs::fcntl_getfl(fd)?;
+            rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+        }
+        let mut printed = Vec::new();
+        match File::from(from.try_clone()?).read_to_end(&mut printed) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+        // It fits: that much was in there.
+        File::from(self.output.try_clone()?).write_all(&printed)?;
+        Ok(printed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn shell(script: &str, terminal: Option<WindowSize>) -> (Process, Io) {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        start(command, terminal).unwrap()
+    }
+
+    fn end_of(process: &mut Process) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(status) = process.ended().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_status_arrives_and_stays() {
+        let (mut process, _io) = shell("exit 7", None);
+        assert_eq!(end_of(&mut process), ExitStatus::Code(7));
+        assert_eq!(process.ended().unwrap(), Some(ExitStatus::Code(7)));
+        assert!(process.signal(15).is_ok(), "one that has ended is a success");
+    }
+
+    #[test]
+    fn a_signal_reaches_it_and_is_reported() {
+        let (mut process, _io) = shell("sleep 100", None);
+        assert_eq!(process.ended().unwrap(), None);
+        process.signal(15).unwrap();
+        assert_eq!(end_of(&mut process), ExitStatus::Signal(15));
+        assert!(process.signal(200).is_err());
+    }
+
+    #[test]
+    fn what_was_looked_at_can_still_be_read() {
+        for terminal in [None, Some(WindowSize::default())] {
+            let (mut process, io) = shell("echo out; echo err >&2", terminal);
+            end_of(&mut process);
+            assert_eq!(io.peek().unwrap(), b"out\nerr\n", "{terminal:?}");
+            assert_eq!(io.peek().unwrap(), b"out\nerr\n", "{terminal:?}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_is_the_controlling_one_and_has_its_size() {
+        let (mut process, io) = shell(
+            "stty size; [ -t 0 ] && echo typed < /dev/tty && echo terminal >/dev/tty",
+            Some(WindowSize { rows: 50, cols: 132 }),
+        );
+        assert_eq!(end_of(&mut process), ExitStatus::Code(0));
+        let printed = String::from_utf8(io.peek().unwrap()).unwrap();
+        assert_eq!(printed, "50 132\ntyped\nterminal\n");
+    }
+}

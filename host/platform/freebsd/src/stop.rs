@@ -1,0 +1,146 @@
+//! Ending a jail. `jail -r` of a jail that is in no configuration file runs none of its commands and waits ten seconds
+//! for its processes, so we do ourselves what jail.conf(5) promises: the stop commands, TERM, time to follow, KILL.
+
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kleene_plan::Id;
+use rustix::process::{Pid, Signal};
+
+use crate::command::{Command, Tools};
+use crate::error::{Result, Step};
+use crate::jail::{self, StopCommands};
+use crate::jail_file::JailFile;
+use crate::jls::{self, Jail};
+
+/// How long the kernel may take to let go of a jail whose processes were killed.
+const DEATH: Duration = Duration::from_millis(400);
+
+/// How often processes and jails are looked for.
+const GLANCE: Duration = Duration::from_millis(20);
+
+impl Tools {
+    /// A jail that runs.
+    pub(crate) fn find_jail(&self, id: &Id) -> crate::command::Result<Option<Jail>> {
+        self.one_jail(&jls::find(id))
+    }
+
+    fn one_jail(&self, command: &Command) -> crate::command::Result<Option<Jail>> {
+        match self.read(command, jls::parse_list) {
+            Err(error) if jls::is_absence(&error) => Ok(None),
+            jails => Ok(jails?.into_iter().next()),
+        }
+    }
+
+    /// The processes of a jail; none if there is no such jail.
+    fn processes(&self, id: &Id) -> crate::command::Result<Vec<i32>> {
+        match self.read(&jls::processes(id), jls::parse_processes) {
+            // ps(1) fails without a word where it finds nobody.
+            Err(error) if error.complaint().trim().is_empty() || jls::is_absence(&error) => match error {
+                crate::ToolError::Failed { .. } => Ok(Vec::new()),
+                error => Err(error),
+            },
+            processes => processes,
+        }
+    }
+}
+
+/// Ends a jail within about `grace`, and unmounts what was mounted in it. A jail that does not run is a success.
+pub(crate) fn stop(tools: &Tools, run_root: &Path, id: &Id, grace: Duration) -> Result<()> {
+    let jail_dir = run_root.join(id.as_str());
+    let file = JailFile::read(&jail_dir).step(|| format!("read what is known of jail '{id}'"))?;
+    let step = || format!("stop jail '{id}'");
+    let found = tools.find_jail(id).step(step)?;
+    let root = file
+        .as_ref()
+        .map(|file| file.root.clone())
+        .or_else(|| found.as_ref().map(|jail| jail.path.clone().into()));
+    if let Some(jail) = found {
+        tracing::debug!(%id, jid = jail.jid, "stopping");
+        let commands = file.map_or_else(|| StopCommands::of(&[]), |file| file.stop);
+        end(tools, id, &commands, grace)?;
+    }
+    if let Some(root) = root {
+        let step = || format!("unmount what is mounted in jail '{id}'");
+        unmount(tools, &root).step(step)?;
+    }
+    JailFile::forget(&jail_dir).step(|| format!("write to '{}'", jail_dir.display()))
+}
+
+fn end(tools: &Tools, id: &Id, commands: &StopCommands, grace: Duration) -> Result<()> {
+    let deadline = Instant::now() + grace;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    for line in &commands.before {
+        run(tools, &jail::run_line_outside(line), left() / 2);
+    }
+    for line in &commands.inside {
+        // Half of the time is for processes that do not heed it.
+        run(tools, &jail::run_line(id, line), left() / 2);
+    }
+    let step = || format!("stop jail '{id}'");
+    for pid in tools.processes(id).step(step)? {
+        tell(pid);
+    }
+    while !left().is_zero() && !tools.processes(id).step(step)?.is_empty() {
+        thread::sleep(GLANCE);
+    }
+    match tools.run(&jail::remove(id)) {
+        Err(error) if !jail::is_absence(&error) => return Err(error).step(step),
+        _ => {}
+    }
+    await_death(tools, id).step(step)?;
+    for line in &commands.after {
+        run(tools, &jail::run_line_outside(line), DEATH);
+    }
+    Ok(())
+}
+
+/// Runs a command of the user's. That it fails or takes too long keeps no jail from ending.
+fn run(tools: &Tools, command: &Command, limit: Duration) {
+    if limit.is_zero() {
+        return;
+    }
+    if let Err(error) = tools.run_within(command, limit) {
+        tracing::info!("a stop command: {error}");
+    }
+}
+
+/// Asks a process to end; one that has ended already is fine.
+fn tell(pid: i32) {
+    let sent = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, Signal::TERM));
+    if let Some(Err(error)) = sent
+        && error != rustix::io::Errno::SRCH
+    {
+        tracing::warn!("could not send TERM to process {pid}: {error}");
+    }
+}
+
+/// Waits until the kernel has let go of a jail. One that it holds on to (because of a connection or shared memory) is no
+/// hindrance but worth a word: its processes are gone.
+fn await_death(tools: &Tools, id: &Id) -> crate::command::Result<()> {
+    let deadline = Instant::now() + DEATH;
+    while let Some(jail) = tools.one_jail(&jls::find_dying(id))? {
+        if Instant::now() > deadline {
+            tracing::warn!(
+                "jail {id} (jid {}) is {}: the kernel holds on to it, often because of open connections; see 'jls -d'",
+                jail.jid,
+                if jail.is_dying() { "dying" } else { "still there" }
+            );
+            break;
+        }
+        thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
+/// A file system can be busy for a moment after its last user was killed.
+fn unmount(tools: &Tools, root: &Path) -> crate::command::Result<()> {
+    let deadline = Instant::now() + DEATH;
+    loop {
+        match tools.unmount_views_below(root) {
+            Err(error) if error.says("busy") && Instant::now() < deadline => thread::sleep(GLANCE),
+            unmounted => return unmounted,
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! jail(8), jexec(8), jls(8), ps(1): a jail is every process whose root is its path.
+
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal};
+
+use crate::state::{Host, Jail, State};
+use crate::{Reply, no, ok, say};
+
+/// Where programs in a jail are searched.
+const PATH: &str = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin";
+
+/// The processes of all jails at a path.
+fn processes(path: &str) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
+        std::fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root == Path::new(path))
+    })
+    .collect()
+}
+
+/// Whether a process works in a directory or has it as its root.
+pub(crate) fn is_used(directory: &Path) -> bool {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .any(|pid| {
+            ["root", "cwd"].iter().any(|link| {
+                std::fs::read_link(format!("/proc/{pid}/{link}")).is_ok_and(|at| at.starts_with(directory))
+            })
+        })
+}
+
+/// Removes jails that ended with their last process. Their interfaces come back.
+pub(crate) fn bury(state: &mut State) {
+    let is_dead = |jail: &Jail| {
+        !jail.persist
+            && !Path::new(&format!("/proc/{}", jail.starter)).exists()
+            && processes(&jail.path).is_empty()
+    };
+    let dead: Vec<String> = state
+        .jails
+        .iter()
+        .filter(|(_, jail)| is_dead(jail))
+        .map(|(name, _)| name.clone())
+        .collect();
+    dead.iter().for_each(|name| forget(state, name));
+}
+
+fn forget(state: &mut State, name: &str) {
+    state.jails.remove(name);
+    for interface in state.interfaces.values_mut() {
+        if interface.jail.as_deref() == Some(name) {
+            interface.jail = None;
+            interface.addresses.clear();
+            interface.up = false;
+        }
+    }
+}
+
+pub(crate) fn jail(host: &Host, words: &[&str]) -> Reply {
+    match words {
+        ["-c", parameters @ ..] => create(host, parameters),
+        ["-r" | "-R", name] => remove(host, name),
+        _ => no("usage: jail [-c | -r | -R] …\n"),
+    }
+}
+
+fn remove(host: &Host, name: &str) -> Reply {
+    let path = host.change(|state| state.jails.get(name).map(|jail| jail.path.clone()));
+    let Some(path) = path else {
+        return no(format!("jail: \"{name}\" not found\n"));
+    };
+    while let pids = processes(&path)
+        && !pids.is_empty()
+    {
+        for pid in pids.into_iter().filter_map(Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    host.change(|state| forget(state, name));
+    ok()
+}
+
+/// A start: what it was asked for.
+struct Order<'a> {
+    parameters: Vec<(&'a str, &'a str)>,
+    command: Vec<&'a str>,
+}
+
+impl<'a> Order<'a> {
+    fn read(words: &[&'a str]) -> Self {
+        let at = words
+            .iter()
+            .position(|word| word.starts_with("command="))
+            .unwrap_or(words.len());
+        let (parameters, command) = words.split_at(at);
+        Self {
+            parameters: parameters
+                .iter()
+                .map(|word| word.split_once('=').unwrap_or((word, "true")))
+                .collect(),
+            command: command
+                .iter()
+                .map(|word| word.strip_prefix("command=").unwrap_or(word))
+                .collect(),
+        }
+    }
+
+    fn all(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        let of_key = self.parameters.iter().filter(move |(name, _)| *name == key);
+        of_key.map(|(_, value)| *value)
+    }
+
+    fn last(&self, key: &str) -> Option<&'a str> {
+        self.all(key).last()
+    }
+}
+
+const KNOWN: [&str; 28] = [
+    "path",
+    "name",
+    "host.hostname",
+    "ip4",
+    "ip6",
+    "ip4.addr",
+    "ip6.addr",
+    "vnet",
+    "vnet.interface",
+    "persist",
+    "exec.clean",
+    "exec.noclean",
+    "exec.jail_user",
+    "exec.start",
+    "exec.stop",
+    "exec.nostop",
+    "exec.prestart",
+    "exec.poststart",
+    "exec.prestop",
+    "exec.poststop",
+    "mount.devfs",
+    "mount.nodevfs",
+    "allow.raw_sockets",
+    "allow.noraw_sockets",
+    "sysvshm",
+    "devfs_ruleset",
+    "enforce_statfs",
+    "children.max",
+];
+
+fn create(host: &Host, words: &[&str]) -> Reply {
+    let order = Order::read(words);
+    if let Some((key, _)) = order
+        .parameters
+        .iter()
+        .find(|(key, _)| !KNOWN.contains(&key.trim_end_matches('+')))
+    {
+        return no(format!("jail: unknown parameter: {key}\n"));
+    }
+    let (name, path) = (
+        order.last("name").unwrap_or_default(),
+        order.last("path").unwrap_or_default(),
+    );
+    if !Path::new(path).is_dir() {
+        return no(format!("jail: path {path}: No such file or directory\n"));
+    }
+    for line in order.all("exec.prestart") {
+        let run = Command::new("/bin/sh")
+            .args(["-c", line])
+            .stdin(Stdio::null())
+            .status();
+        if !run.is_ok_and(|status| status.success()) {
+            return no(format!("jail: {line}: failed\n"));
+        }
+    }
+    if let Err(reply) = host.change(|state| register(state, &order, name, path)) {
+        return reply;
+    }
+    // Now the jail can be seen.
+    let started = run_first(&order, host, name, path);
+    let failed = started.code != 0;
+    if failed {
+        remove(host, name);
+    }
+    // Without its starter it lives as long as a process of it does.
+    host.change(|state| {
+        if let Some(jail) = state.jails.get_mut(name) {
+            jail.starter = 0;
+        }
+        bury(state);
+    });
+    started
+}
+
+fn register(state: &mut State, order: &Order<'_>, name: &str, path: &str) -> Result<(), Reply> {
+    if state.jails.contains_key(name) {
+        return Err(no(format!("jail: \"{name}\" already exists\n")));
+    }
+    for interface in order.all("vnet.interface") {
+        let found = state
+            .interfaces
+            .get_mut(interface)
+            .filter(|found| found.jail.is_none());
+        let Some(found) = found else {
+            return Err(no(format!(
+                "jail: vnet.interface: interface {interface} does not exist\n"
+            )));
+        };
+        found.jail = Some(name.to_owned());
+        found.groups.clear();
+    }
+    if order.last("mount.devfs") == Some("true") {
+        let dev = format!("{path}/dev");
+        crate::mount::bind("/dev", &dev, false)?;
+        crate::mount::add(state, "devfs", &dev, "devfs");
+    }
+    let jid = state.number();
+    let jail = Jail {
+        jid,
+        path: path.to_owned(),
+        hostname: order.last("host.hostname").unwrap_or_default().to_owned(),
+        persist: order.last("persist").is_some(),
+        starter: std::process::id(),
+    };
+    state.jails.insert(name.to_owned(), jail);
+    Ok(())
+}
+
+/// The commands of `exec.start` and then the first process.
+fn run_first(order: &Order<'_>, host: &Host, name: &str, path: &str) -> Reply {
+    for line in order.all("exec.start") {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let reply = match words.as_slice() {
+            ["ifconfig", rest @ ..] => host.change(|state| crate::ifconfig::in_jail(state, name, rest)),
+            ["route", "add", _family, "default", gateway] => {
+                say(format!("add net default: gateway {gateway}\n"))
+            }
+            _ => chrooted(path, &["/bin/sh", "-c", line], None),
+        };
+        print!("{}", reply.out);
+        eprint!("{}", reply.err);
+        if reply.code != 0 {
+            return no(format!("jail: {line}: failed\n"));
+        }
+    }
+    if order.command.is_empty() {
+        return ok();
+    }
+    let line = order.command.join(" ");
+    let user = order.last("exec.jail_user");
+    if let Some(user) = user.filter(|user| !knows(path, user)) {
+        return no(format!("jail: {user}: no such user\njail: {line}: failed\n"));
+    }
+    let reply = chrooted(path, &order.command, user);
+    match reply.code {
+        0 => ok(),
+        _ if !reply.err.is_empty() => no(format!("jail: {}jail: {line}: failed\n", reply.err)),
+        code if code > 128 && reply.out == "signal" => {
+            no(format!("jail: {line}: exited on signal {}\n", code - 128))
+        }
+        _ => no(format!("jail: {line}: failed\n")),
+    }
+}
+
+fn knows(path: &str, user: &str) -> bool {
+    let passwd = std::fs::read_to_string(format!("{path}/etc/passwd")).unwrap_or_default();
+    passwd.lines().any(|line| line.split(':').next() == Some(user))
+}
+
+/// A program with a path as its root and the environment of a login.
+fn in_root(path: &str, command: &[&str], user: Option<&str>) -> Command {
+    let (program, arguments) = command
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (*first, rest));
+    let user = user.unwrap_or("root");
+    let home = if user == "root" { "/root" } else { "/" };
+    let mut process = Command::new(program);
+    process.args(arguments).env_clear().envs([
+        ("HOME", home),
+        ("SHELL", "/bin/sh"),
+        ("USER", user),
+        ("LANG", "C"),
+        ("PATH", PATH),
+    ]);
+    if let Ok(terminal) = std::env::var("TERM") {
+        process.env("TERM", terminal);
+    }
+    let (root, home) = (path.to_owned(), home.to_owned());
+    let enter = move || -> io::Result<()> {
+        rustix::process::chroot(root.as_str())?;
+        rustix::process::chdir(home.as_str()).or_else(|_| rustix::process::chdir("/"))?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made, with strings that exist already.
+    #[allow(unsafe_code, reason = "to become another root between fork and exec")]
+    unsafe {
+        process.pre_exec(enter)
+    };
+    process
+}
+
+fn chrooted(path: &str, command: &[&str], user: Option<&str>) -> Reply {
+    match in_root(path, command, user).status() {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => Reply {
+                code: code as u8,
+                ..Reply::default()
+            },
+            (None, signal) => Reply {
+                code: 128 + signal.unwrap_or_default() as u8,
+                out: "signal".to_owned(),
+                ..Reply::default()
+            },
+        },
+        Err(error) => Reply {
+            code: 1,
+            err: format!("exec {}: {}\n", command[0], words_of(&error)),
+            ..Reply::default()
+        },
+    }
+}
+
+fn words_of(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+pub(crate) fn jexec(host: &Host, words: &[&str]) -> Reply {
+    let words = words.strip_prefix(&["-l"]).unwrap_or(words);
+    let (user, words) = match words {
+        ["-U", user, rest @ ..] => (Some(*user), rest),
+        _ => (None, words),
+    };
+    let [name, command @ ..] = words else {
+        return no("usage: jexec\n");
+    };
+    let path = host.change(|state| state.jails.get(*name).map(|jail| jail.path.clone()));
+    let Some(path) = path else {
+        return no(format!("jexec: jail \"{name}\" not found\n"));
+    };
+    if let Some(user) = user.filter(|user| !knows(&path, user)) {
+        return no(format!("jexec: {user}: no such user\n"));
+    }
+    host.record("jexec", words, "", 0);
+    let error = in_root(&path, command, user).exec();
+    no(format!("jexec: execvp: {}: {}\n", command[0], words_of(&error)))
+}
+
+pub(crate) fn jls(state: &State, words: &[&str]) -> Reply {
+    let wanted = words.iter().skip_while(|word| **word != "-j").nth(1);
+    let line = |(name, jail): (&String, &Jail)| {
+        serde_json::json!({
+            "jid": jail.jid, "hostname": jail.hostname, "path": jail.path, "name": name, "state": "ACTIVE",
+            "cpusetid": 3, "ipv4_addrs": [], "ipv6_addrs": [],
+        })
+    };
+    let jails: Vec<_> = state
+        .jails
+        .iter()
+        .filter(|(name, _)| wanted.is_none_or(|wanted| name == wanted))
+        .map(line)
+        .collect();
+    if let (Some(wanted), true) = (wanted, jails.is_empty()) {
+        return no(format!("jls: jail \"{wanted}\" not found\n"));
+    }
+    say(format!(
+        "{}\n",
+        serde_json::json!({"__version": "2", "jail-information": {"jail": jails}})
+    ))
+}
+
+pub(crate) fn ps(state: &State, words: &[&str]) -> Reply {
+    let wanted = words
+        .iter()
+        .skip_while(|word| **word != "-J")
+        .nth(1)
+        .copied()
+        .unwrap_or_default();
+    let Some(jail) = state.jails.get(wanted) else {
+        return no(format!("ps: jail \"{wanted}\" not found\n"));
+    };
+    let pids = processes(&jail.path);
+    let process: Vec<_> = pids
+        .iter()
+        .map(|pid| serde_json::json!({"pid": pid.to_string()}))
+        .collect();
+    Reply {
+        code: u8::from(process.is_empty()),
+        ..say(format!(
+            "{}\n",
+            serde_json::json!({"process-information": {"process": process}})
+        ))
+    }
+}

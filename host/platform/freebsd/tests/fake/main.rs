@@ -1,0 +1,135 @@
+//! FreeBSD's tools for a host that has none: one program that answers to all their names.
+//!
+//! It keeps what it is told in a directory (datasets with dependants and busy states, jails with real processes,
+//! interfaces, anchors) and says yes and no in the words of the recordings in `fixtures/`. File systems of jails are
+//! directories, jails are processes with such a directory as their root; networks exist on paper only.
+//!
+//! `fake_freebsd install <directory>` makes a host with the dataset `tank/kleene` and puts the tools into
+//! `<directory>/bin`. Every command that changes something is written to `<directory>/transcript`. It mounts for real, so
+//! it wants a mount namespace of its own.
+
+mod ifconfig;
+mod jail;
+mod mount;
+mod netstat;
+mod pfctl;
+mod state;
+mod system;
+mod zfs;
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use state::Host;
+
+/// The tools it is.
+const TOOLS: [&str; 17] = [
+    "ifconfig",
+    "jail",
+    "jexec",
+    "jls",
+    "kldload",
+    "kldstat",
+    "mount",
+    "mount_nullfs",
+    "netstat",
+    "pfctl",
+    "ps",
+    "route",
+    "sysctl",
+    "sysrc",
+    "umount",
+    "uname",
+    "zfs",
+];
+
+/// What a tool answers.
+#[derive(Debug, Default)]
+pub(crate) struct Reply {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: u8,
+}
+
+pub(crate) fn ok() -> Reply {
+    Reply::default()
+}
+
+pub(crate) fn say(out: impl Into<String>) -> Reply {
+    Reply {
+        out: out.into(),
+        ..Reply::default()
+    }
+}
+
+pub(crate) fn no(err: impl Into<String>) -> Reply {
+    Reply {
+        err: err.into(),
+        code: 1,
+        ..Reply::default()
+    }
+}
+
+fn main() -> ExitCode {
+    let mut words = std::env::args();
+    let called = words.next().unwrap_or_default();
+    let arguments: Vec<String> = words.collect();
+    if let [verb, directory] = arguments.as_slice()
+        && verb == "install"
+    {
+        return match install(Path::new(directory)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("fake_freebsd: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    let tool = called.rsplit('/').next().unwrap_or_default().to_owned();
+    let host = Host::at(directory_of(&called));
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut input = String::new();
+    if tool == "pfctl" && words.last() == Some(&"-") {
+        let _ = std::io::stdin().read_to_string(&mut input);
+    }
+    let reply = match tool.as_str() {
+        "jail" => jail::jail(&host, &words),
+        "jexec" => jail::jexec(&host, &words),
+        "ifconfig" => host.change(|state| ifconfig::ifconfig(state, &words)),
+        "jls" => host.change(|state| jail::jls(state, &words)),
+        "ps" => host.change(|state| jail::ps(state, &words)),
+        "mount" => host.change(|state| mount::list(state, &host, &words)),
+        "mount_nullfs" => host.change(|state| mount::nullfs(state, &words)),
+        "umount" => host.change(|state| mount::unmount(state, &words)),
+        "netstat" => host.change(|state| netstat::netstat(state, &words)),
+        "pfctl" => host.change(|state| pfctl::pfctl(state, &words, &input)),
+        "zfs" => host.change(|state| zfs::zfs(state, &host, &words)),
+        _ => host.change(|state| system::run(state, &tool, &words)),
+    };
+    host.record(&tool, &words, &input, reply.code);
+    let _ = std::io::stdout().write_all(reply.out.as_bytes());
+    let _ = std::io::stderr().write_all(reply.err.as_bytes());
+    ExitCode::from(reply.code)
+}
+
+/// The host's directory is the one above that of the tools, which is called by a path or comes first in `PATH`.
+fn directory_of(called: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let bin = match called.rsplit_once('/') {
+        Some((bin, _)) => bin,
+        None => path.split(':').next().unwrap_or_default(),
+    };
+    Path::new(bin).parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+fn install(directory: &Path) -> std::io::Result<()> {
+    let bin = directory.join("bin");
+    std::fs::create_dir_all(&bin)?;
+    std::fs::create_dir_all(directory.join("content"))?;
+    let program = std::env::current_exe()?;
+    for tool in TOOLS.into_iter().chain(["zpool"]) {
+        std::os::unix::fs::symlink(&program, bin.join(tool))?;
+    }
+    Host::at(directory.to_owned()).install()
+}

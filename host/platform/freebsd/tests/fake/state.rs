@@ -1,0 +1,201 @@
+//! What the host is told to be, in a file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+
+use crate::Reply;
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// Grows with every object.
+    pub(crate) next: u64,
+    pub(crate) release: String,
+    pub(crate) datasets: BTreeMap<String, Dataset>,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) jails: BTreeMap<String, Jail>,
+    pub(crate) interfaces: BTreeMap<String, Interface>,
+    pub(crate) anchors: BTreeMap<String, String>,
+    pub(crate) main_ruleset: Vec<String>,
+    pub(crate) pf_enabled: bool,
+    pub(crate) sysctls: BTreeMap<String, String>,
+    pub(crate) modules: BTreeSet<String>,
+    /// By file and name.
+    pub(crate) rc: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Dataset {
+    pub(crate) origin: Option<String>,
+    pub(crate) mounted: bool,
+    pub(crate) quota: u64,
+    pub(crate) created: u64,
+    pub(crate) snapshots: Vec<(String, u64)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Mount {
+    pub(crate) special: String,
+    pub(crate) node: String,
+    pub(crate) fstype: String,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Jail {
+    pub(crate) jid: u64,
+    pub(crate) path: String,
+    pub(crate) hostname: String,
+    pub(crate) persist: bool,
+    /// The process of jail(8), while it runs.
+    pub(crate) starter: u32,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Interface {
+    pub(crate) kind: String,
+    pub(crate) up: bool,
+    pub(crate) description: String,
+    pub(crate) groups: Vec<String>,
+    pub(crate) ether: String,
+    /// With their prefixes.
+    pub(crate) addresses: Vec<String>,
+    /// Of a bridge: members, and whether they are private.
+    pub(crate) members: BTreeMap<String, bool>,
+    /// The other half of a pair.
+    pub(crate) other: Option<String>,
+    pub(crate) jail: Option<String>,
+}
+
+/// The directory of a host.
+#[derive(Debug)]
+pub(crate) struct Host(PathBuf);
+
+impl Host {
+    pub(crate) fn at(directory: PathBuf) -> Self {
+        Self(directory)
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    /// A new host with an uplink, pf's anchor lines, and the dataset `tank/kleene`.
+    pub(crate) fn install(&self) -> io::Result<()> {
+        let mut state = State {
+            release: "14.1-RELEASE".to_owned(),
+            main_ruleset: [
+                "nat-anchor \"kleene/*\" all",
+                "rdr-anchor \"kleene/*\" all",
+                "anchor \"kleene/*\" all",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            ..State::default()
+        };
+        for (name, value) in [
+            ("net.inet.ip.forwarding", "0"),
+            ("net.inet6.ip6.forwarding", "0"),
+            ("kern.racct.enable", "1"),
+            ("kern.features.vimage", "1"),
+            ("security.jail.jailed", "0"),
+            ("net.link.bridge.pfil_member", "1"),
+            ("net.link.bridge.pfil_bridge", "1"),
+        ] {
+            state.sysctls.insert(name.to_owned(), value.to_owned());
+        }
+        for (name, kind, address) in [("vtnet0", "ether", "10.0.2.15/24"), ("lo0", "lo", "127.0.0.1/8")] {
+            let interface = Interface {
+                kind: kind.to_owned(),
+                up: true,
+                addresses: vec![address.to_owned()],
+                ..Interface::default()
+            };
+            state.interfaces.insert(name.to_owned(), interface);
+        }
+        for name in ["tank", "tank/kleene"] {
+            fs::create_dir_all(self.0.join(name))?;
+            let dataset = Dataset {
+                mounted: true,
+                ..Dataset::default()
+            };
+            state.datasets.insert(name.to_owned(), dataset);
+        }
+        self.write(&state)
+    }
+
+    fn write(&self, state: &State) -> io::Result<()> {
+        let (file, unfinished) = (self.0.join("state.json"), self.0.join("state.json.new"));
+        fs::write(&unfinished, serde_json::to_vec_pretty(state)?)?;
+        fs::rename(unfinished, file)
+    }
+
+    /// Does one thing to the state, alone.
+    pub(crate) fn change<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        let attempt = || -> io::Result<(File, State)> {
+            let lock = File::create(self.0.join("lock"))?;
+            rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+            let state = serde_json::from_slice(&fs::read(self.0.join("state.json"))?)?;
+            Ok((lock, state))
+        };
+        let (_lock, mut state) = attempt().unwrap_or_else(|error| fail(&self.0, &error));
+        crate::jail::bury(&mut state);
+        let result = work(&mut state);
+        self.write(&state).unwrap_or_else(|error| fail(&self.0, &error));
+        result
+    }
+
+    /// Writes a command to the transcript if it may have changed something.
+    pub(crate) fn record(&self, tool: &str, words: &[&str], input: &str, code: u8) {
+        let looks_only = match tool {
+            "jls" | "ps" | "netstat" | "kldstat" | "uname" | "zpool" => true,
+            "mount" => words.first() == Some(&"--libxo"),
+            "zfs" => matches!(words.first(), Some(&("list" | "get"))),
+            "ifconfig" => words.len() < 2,
+            "sysctl" | "sysrc" => words.contains(&"-n"),
+            "pfctl" => words.contains(&"-s") || words.contains(&"-n"),
+            _ => false,
+        };
+        if looks_only {
+            return;
+        }
+        let mut text = format!("{tool} {}", words.join(" "));
+        if code != 0 {
+            text.push_str(&format!("   => {code}"));
+        }
+        for line in input.lines() {
+            text.push_str(&format!("\n    {line}"));
+        }
+        text.push('\n');
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.0.join("transcript"));
+        let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    }
+}
+
+fn fail(directory: &Path, error: &io::Error) -> ! {
+    eprintln!("fake_freebsd: {}: {error}", directory.display());
+    std::process::exit(99)
+}
+
+impl State {
+    pub(crate) fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// A program of the system that this really is.
+pub(crate) fn real(program: &str, arguments: &[&str]) -> Result<(), Reply> {
+    let output = std::process::Command::new(program).args(arguments).output();
+    match output {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(crate::no(String::from_utf8_lossy(&output.stderr).into_owned())),
+        Err(error) => Err(crate::no(format!("{program}: {error}\n"))),
+    }
+}

@@ -1,0 +1,65 @@
+//! sysctl(8), kldstat(8), kldload(8), sysrc(8), uname(1), zpool(8).
+
+use crate::state::State;
+use crate::{Reply, no, ok, say};
+
+/// Modules that exist.
+const MODULES: [&str; 7] = ["zfs", "pf", "pflog", "if_bridge", "if_epair", "nullfs", "ipfw"];
+
+pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
+    match (tool, words) {
+        ("uname", ["-r"]) => say(format!("{}\n", state.release)),
+        ("sysctl", ["-n", name]) => match state.sysctls.get(*name) {
+            Some(value) => say(format!("{value}\n")),
+            None => no(format!("sysctl: unknown oid '{name}'\n")),
+        },
+        ("sysctl", [setting]) => match setting.split_once('=') {
+            Some((name, value)) => {
+                let old = state
+                    .sysctls
+                    .insert(name.to_owned(), value.to_owned())
+                    .unwrap_or_default();
+                say(format!("{name}: {old} -> {value}\n"))
+            }
+            None => no("usage: sysctl\n"),
+        },
+        ("kldstat", ["-q", "-m", name]) if state.modules.contains(*name) => ok(),
+        ("kldstat", _) => no(""),
+        ("kldload", ["-n", name]) if MODULES.contains(name) => {
+            state.modules.insert((*name).to_owned());
+            ok()
+        }
+        ("kldload", words) => {
+            let name = words.last().unwrap_or(&"");
+            no(format!("kldload: can't load {name}: No such file or directory\n"))
+        }
+        ("sysrc", ["-f", file, rest @ ..]) => sysrc(state, file, rest),
+        ("sysrc", rest) => sysrc(state, "/etc/rc.conf", rest),
+        ("zpool", ["list", "-Hp", "-o", "health,capacity", "tank"]) => say("ONLINE\t3\n"),
+        ("zpool", words) => {
+            let pool = words.last().unwrap_or(&"");
+            no(format!("cannot open '{pool}': no such pool\n"))
+        }
+        _ => no(format!("usage: {tool}\n")),
+    }
+}
+
+fn sysrc(state: &mut State, file: &str, words: &[&str]) -> Reply {
+    match words {
+        ["-n", name] => match state.rc.get(&format!("{file}:{name}")) {
+            Some(value) => say(format!("{value}\n")),
+            None => no(format!("sysrc: unknown variable '{name}'\n")),
+        },
+        [setting] => match setting.split_once('=') {
+            Some((name, value)) => {
+                let old = state
+                    .rc
+                    .insert(format!("{file}:{name}"), value.to_owned())
+                    .unwrap_or_default();
+                say(format!("{name}: {old} -> {value}\n"))
+            }
+            None => no("usage: sysrc\n"),
+        },
+        _ => no("usage: sysrc\n"),
+    }
+}
