@@ -12,7 +12,7 @@ const MAX_SIZE: u64 = 16 << 20;
 /// The name to give to the tools. `None`: the jail knows no users at all, and its processes are root's.
 ///
 /// # Errors
-/// [`Error::UnknownUser`] for a number that nobody has. Of unknown names the tools themselves tell.
+/// [`Error::UnknownUser`] for a name or number that nobody has: jail(8) would say so after it made the jail.
 pub(crate) fn name_in(root: &Root, user: &str) -> Result<Option<String>> {
     let passwd = match root.read_file("etc/passwd", MAX_SIZE) {
         Err(kleene_rootfs::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
@@ -28,7 +28,12 @@ pub(crate) fn name_in(root: &Root, user: &str) -> Result<Option<String>> {
             let name = name.ok_or_else(|| Error::UnknownUser(number.to_owned()))?;
             Ok(Some(name.to_owned()))
         }
-        (Some(_), name) => Ok(Some(name.to_owned())),
+        (Some(passwd), name) => {
+            let passwd = String::from_utf8_lossy(&passwd);
+            let is_known = passwd.lines().any(|line| line.split(':').next() == Some(name));
+            let name = is_known.then(|| name.to_owned());
+            name.map(Some).ok_or_else(|| Error::UnknownUser(user.to_owned()))
+        }
     }
 }
 
@@ -61,6 +66,11 @@ mod tests {
     fn a_name_is_given_as_it_is_and_nothing_means_root() {
         assert_eq!(name(Some(PASSWD), "www").unwrap().as_deref(), Some("www"));
         assert_eq!(name(Some(PASSWD), "").unwrap().as_deref(), Some("root"));
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_refused() {
+        assert!(matches!(name(Some(PASSWD), "ww"), Err(Error::UnknownUser(name)) if name == "ww"));
     }
 
     #[test]

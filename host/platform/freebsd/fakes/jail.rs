@@ -216,7 +216,7 @@ fn register(state: &mut State, order: &Order<'_>, name: &str, path: &str) -> Res
     }
     if order.last("mount.devfs") == Some("true") {
         let dev = format!("{path}/dev");
-        crate::mount::bind("/dev", &dev, false)?;
+        crate::mount::devices(&dev)?;
         crate::mount::add(state, "devfs", &dev, "devfs");
     }
     let jid = state.number();

@@ -137,7 +137,7 @@ fn change(state: &mut State, name: &str, words: &[&str]) -> Reply {
                     return no(format!("ifconfig: BRDGADD {member}: File exists\n"));
                 }
                 edit(state, name, |bridge| {
-                    drop(bridge.members.insert(member.to_owned(), false))
+                    bridge.members.insert(member.to_owned(), false);
                 });
             }
             "private" | "-private" => {
@@ -146,7 +146,7 @@ fn change(state: &mut State, name: &str, words: &[&str]) -> Reply {
                     return no(format!("ifconfig: unable to set bridge flags: {member}\n"));
                 }
                 edit(state, name, |bridge| {
-                    drop(bridge.members.insert(member.to_owned(), word == "private"))
+                    bridge.members.insert(member.to_owned(), word == "private");
                 });
             }
             "up" => edit(state, name, |interface| interface.up = true),
@@ -211,10 +211,9 @@ fn destroy(state: &mut State, name: &str) -> Reply {
         .and_then(|interface| interface.other);
     for gone in [Some(name.to_owned()), other].into_iter().flatten() {
         state.interfaces.remove(&gone);
-        state
-            .interfaces
-            .values_mut()
-            .for_each(|bridge| drop(bridge.members.remove(&gone)));
+        state.interfaces.values_mut().for_each(|bridge| {
+            bridge.members.remove(&gone);
+        });
     }
     ok()
 }

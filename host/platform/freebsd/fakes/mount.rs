@@ -64,6 +64,19 @@ pub(crate) fn bind(source: &str, target: &str, read_only: bool) -> Result<(), Re
     Ok(())
 }
 
+/// Device files of its own. Never the host's directory of them: what removes a jail's files would remove those.
+pub(crate) fn devices(at: &str) -> Result<(), Reply> {
+    real("/bin/mount", &["-t", "tmpfs", "tmpfs", at])?;
+    for (name, minor) in [("null", "3"), ("zero", "5"), ("random", "8"), ("urandom", "9")] {
+        real(
+            "/bin/mknod",
+            &["-m", "666", &format!("{at}/{name}"), "c", "1", minor],
+        )?;
+    }
+    real("/bin/mknod", &["-m", "666", &format!("{at}/tty"), "c", "5", "0"])?;
+    real("/bin/ln", &["-s", "/proc/self/fd", &format!("{at}/fd")])
+}
+
 pub(crate) fn add(state: &mut State, source: &str, target: &str, kind: &str) {
     state.mounts.push(Mount {
         special: source.to_owned(),

@@ -1,0 +1,280 @@
+//! Jails with real processes: their start, their end, and what is left.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use kleene_plan::{DatasetName, JailInterface, JailMount, JailNetwork, LaunchMode, Op, WindowSize};
+use kleene_platform::Platform;
+use kleene_supervisor::Input;
+
+use crate::world::{CONTAINER, World, bridge, finish, id, pair};
+
+const GRACE: Duration = Duration::from_millis(3500);
+
+#[test]
+fn a_process_runs_in_its_root_and_leaves_nothing_mounted() {
+    let world = World::new();
+    world.container();
+    let (printed, status) = world.run(&world.launch("echo A is $A; ls /; test -c /dev/null && echo devices"));
+    assert_eq!(status, 0, "{printed}");
+    assert!(
+        printed.starts_with("A is 1\n") && printed.ends_with("devices\n"),
+        "{printed}"
+    );
+    assert_eq!(world.views(), [""; 0]);
+    assert_eq!(world.platform.jail(&id(CONTAINER)).unwrap(), None);
+    world
+        .apply(Op::UnmountDataset(DatasetName::container(&id(CONTAINER))))
+        .unwrap();
+}
+
+#[test]
+fn a_failure_is_told_as_jail_tells_it() {
+    let world = World::new();
+    world.container();
+    let (printed, status) = world.run(&world.launch("echo out; exit 7"));
+    assert_eq!(
+        (printed.as_str(), status),
+        (
+            "out\njail: /usr/bin/env A=1 /bin/sh -c echo out; exit 7: failed\n",
+            1
+        )
+    );
+}
+
+#[test]
+fn a_jail_that_cannot_be_made_leaves_nothing() {
+    let world = World::new();
+    world.container();
+    let mut launch = world.launch("true");
+    launch.jail.parameters = vec!["nosuch.param=1".to_owned()];
+    let reason = world.start(&launch).unwrap_err();
+    assert_eq!(reason, "jail(8) refused: unknown parameter: nosuch.param");
+    launch.jail.parameters = Vec::new();
+    launch.process.user = "nobody".to_owned();
+    let reason = world.start(&launch).unwrap_err();
+    assert_eq!(
+        reason,
+        "user 'nobody' does not exist in the container's /etc/passwd"
+    );
+    launch.process.user = String::new();
+    launch.jail.mounts = vec![JailMount {
+        source: "/nosuch".into(),
+        target: "/mnt".into(),
+        read_only: false,
+    }];
+    let reason = world.start(&launch).unwrap_err();
+    assert!(
+        reason.starts_with("could not mount '/nosuch' at /mnt in the container"),
+        "{reason}"
+    );
+    assert_eq!(world.views(), [""; 0]);
+    assert_eq!(world.platform.jails().unwrap(), []);
+}
+
+#[test]
+fn parameters_that_are_ours_are_refused_by_name() {
+    let world = World::new();
+    world.container();
+    let mut launch = world.launch("true");
+    launch.jail.parameters = vec!["path=/".to_owned()];
+    let reason = world.start(&launch).unwrap_err();
+    assert!(reason.contains("with the parameter 'path'"), "{reason}");
+}
+
+#[test]
+fn a_second_start_of_a_jail_that_runs_is_refused_and_does_not_disturb_it() {
+    let world = World::new();
+    world.container();
+    let (_events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    let reason = world.start(&world.launch("true")).unwrap_err();
+    assert_eq!(reason, format!("jail '{CONTAINER}' runs already; stop it first"));
+    assert_eq!(world.views(), ["devfs"]);
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+}
+
+#[test]
+fn directories_of_the_host_are_mounted_where_links_of_the_image_lead_inside() {
+    let world = World::new();
+    let root = world.container();
+    let data = world.path("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("file"), "content").unwrap();
+    std::os::unix::fs::symlink("/etc", root.join("way")).unwrap();
+    let mut launch = world.launch("cat /way/data/file; echo x > /etc/data/file; echo $?");
+    launch.jail.mounts = vec![JailMount {
+        source: data.clone(),
+        target: "/way/data".into(),
+        read_only: true,
+    }];
+    let (printed, _) = world.run(&launch);
+    assert!(
+        printed.starts_with("content") && !printed.ends_with("\n0\n"),
+        "{printed}"
+    );
+    assert_eq!(fs::read_to_string(data.join("file")).unwrap(), "content");
+    assert_eq!(world.views(), [""; 0]);
+}
+
+#[test]
+fn a_file_is_mounted_from_freebsd_14_on() {
+    let world = World::new();
+    world.container();
+    let file = world.path("file");
+    fs::write(&file, "content").unwrap();
+    let mut launch = world.launch("cat /etc/file");
+    launch.jail.mounts = vec![JailMount {
+        source: file,
+        target: "/etc/file".into(),
+        read_only: false,
+    }];
+    assert_eq!(world.run(&launch), ("content".to_owned(), 0));
+    world.set_release("13.2-RELEASE");
+    let reason = world.start(&launch).unwrap_err();
+    assert!(
+        reason.contains("FreeBSD 13.2-RELEASE cannot mount single files"),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_further_process_joins_and_tells_its_own_status() {
+    let world = World::new();
+    world.container();
+    let (mut first, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    let mut join = world.launch("echo joined; exit 7");
+    join.mode = LaunchMode::Join;
+    assert_eq!(world.run(&join), ("joined\n".to_owned(), 7));
+    join.process.directory = Some("/etc".into());
+    join.process.argv = vec!["/bin/cat".to_owned(), "passwd".to_owned()];
+    let (printed, status) = world.run(&join);
+    assert_eq!(status, 0, "{printed}");
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert_eq!(finish(&mut first).1, 1);
+}
+
+#[test]
+fn a_process_can_have_a_terminal() {
+    let world = World::new();
+    world.container();
+    let mut launch = world.launch("read line; echo got $line; test -t 0 && echo $TERM > /dev/tty");
+    launch.process.terminal = Some(WindowSize::default());
+    let (mut events, inputs) = world.start(&launch).unwrap();
+    inputs.send(&Input::Stdin(b"word\n".to_vec())).unwrap();
+    let (printed, status) = finish(&mut events);
+    assert_eq!(status, 0, "{printed}");
+    assert!(printed.ends_with("got word\nxterm\n"), "{printed}");
+}
+
+#[test]
+fn a_jail_that_is_told_to_end_does_so_at_once() {
+    let world = World::new();
+    world.container();
+    let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    let began = Instant::now();
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    let (printed, _) = finish(&mut events);
+    assert!(printed.contains("exited on signal 15"), "{printed}");
+    assert_eq!(world.views(), [""; 0]);
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+}
+
+#[test]
+fn one_that_does_not_listen_is_killed_within_the_time_a_client_waits() {
+    let world = World::new();
+    world.container();
+    let script = "trap '' TERM; echo ready; while true; do sleep 1; done";
+    let (mut events, _inputs) = world.start(&world.launch(script)).unwrap();
+    events.next().unwrap();
+    let began = Instant::now();
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert!(
+        began.elapsed() >= GRACE - Duration::from_millis(200),
+        "{:?}",
+        began.elapsed()
+    );
+    assert!(
+        began.elapsed() < Duration::from_millis(4500),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(world.platform.jails().unwrap(), []);
+}
+
+#[test]
+fn stop_commands_run_inside_before_anything_is_signalled_and_have_a_limit() {
+    let world = World::new();
+    let root = world.container();
+    let mut launch = world.launch("exec sleep 100");
+    launch.jail.parameters = vec![
+        "exec.stop=echo stopped > /stopped".to_owned(),
+        format!("exec.poststop=echo gone > {}", world.path("gone").display()),
+    ];
+    let (_events, _inputs) = world.start(&launch).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert_eq!(fs::read_to_string(root.join("stopped")).unwrap(), "stopped\n");
+    assert!(world.path("gone").exists());
+
+    launch.jail.parameters = vec!["exec.stop=sleep 60".to_owned()];
+    let (_events, _inputs) = world.start(&launch).unwrap();
+    let began = Instant::now();
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert!(
+        began.elapsed() < Duration::from_millis(4500),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+#[test]
+fn a_jail_lives_on_with_what_its_first_process_left_running() {
+    let world = World::new();
+    world.container();
+    let launch = world.launch("sleep 100 < /dev/null > /dev/null 2>&1 & exit 0");
+    let (_, status) = world.run(&launch);
+    assert_eq!(status, 0);
+    assert!(world.platform.jail(&id(CONTAINER)).unwrap().is_some());
+    assert_eq!(world.views(), ["devfs"]);
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert_eq!(world.platform.jail(&id(CONTAINER)).unwrap(), None);
+    assert_eq!(world.views(), [""; 0]);
+}
+
+#[test]
+fn a_jail_of_its_own_network_takes_its_half_of_a_pair_and_the_pair_goes_at_once() {
+    let world = World::new();
+    world.container();
+    world.apply(Op::EnsureBridge(bridge())).unwrap();
+    world.apply(Op::EnsurePair(pair())).unwrap();
+    let mut launch = world.launch("exec sleep 100");
+    launch.jail.network = JailNetwork::Vnet {
+        interfaces: vec![JailInterface {
+            name: pair().jail,
+            mac: pair().mac,
+            addresses: vec!["10.13.37.2/24".parse().unwrap()],
+        }],
+        default_routes: vec!["10.13.37.1".parse().unwrap()],
+    };
+    let (_events, _inputs) = world.start(&launch).unwrap();
+    assert!(
+        world
+            .tool(&format!("ifconfig {}", pair().jail))
+            .contains("does not exist")
+    );
+    assert!(
+        !world.platform.would_change(&Op::EnsurePair(pair())).unwrap(),
+        "it is in its jail"
+    );
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    let remove = Op::RemoveInterface {
+        name: pair().host,
+        owner: pair().owner,
+    };
+    world.apply(remove).unwrap();
+    assert!(
+        world
+            .tool(&format!("ifconfig {}", pair().jail))
+            .contains("does not exist")
+    );
+}

@@ -1,0 +1,10 @@
+//! The FreeBSD platform on a host of fake tools, with real processes and mounts.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a panic is how a test fails")]
+
+mod datasets;
+mod firewall;
+mod interfaces;
+mod jails;
+mod transcripts;
+mod world;
