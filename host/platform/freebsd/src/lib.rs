@@ -12,6 +12,7 @@
 //! | `datasets`, `network`, `firewall` | operations, made of those |
 //! | `launcher`, `process`, `stop` | a jail's beginning and end |
 //! | `pf` | rules as pf.conf(5) writes them |
+//! | `setup` | what the host needs, for `kleened init` and `klee system doctor` |
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
 
 mod aliases;
@@ -30,12 +31,14 @@ mod netstat;
 mod network;
 mod parameters;
 pub mod pf;
+mod pf_conf;
 mod pfctl;
 mod platform;
 mod process;
 #[cfg(test)]
 mod recorded;
 mod render;
+mod setup;
 mod stop;
 mod system;
 mod terminal;
@@ -48,4 +51,5 @@ pub use error::Error;
 pub use launcher::FreeBsdLauncher;
 pub use pfctl::ANCHOR_LINES;
 pub use platform::{FreeBsdConfig, FreeBsdPlatform};
+pub use setup::{Check, Problem, SetupError, add_anchor_lines, check_host};
 pub use system::Release;

@@ -63,6 +63,11 @@ pub(crate) fn check_file(path: &str) -> Command {
     Command::new(PFCTL).args(["-n", "-f", path])
 }
 
+/// Loads a whole file in place of the main ruleset.
+pub(crate) fn load_file(path: &str) -> Command {
+    Command::new(PFCTL).args(["-f", path])
+}
+
 /// Whether an error says that pf was enabled already.
 pub(crate) fn is_enabled_already(error: &ToolError) -> bool {
     error.says("pf already enabled")

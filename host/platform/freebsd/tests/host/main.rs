@@ -6,5 +6,6 @@ mod datasets;
 mod firewall;
 mod interfaces;
 mod jails;
+mod setup;
 mod transcripts;
 mod world;

@@ -99,6 +99,11 @@ impl World {
         fs::write(file, text.replace("14.1-RELEASE", release)).unwrap();
     }
 
+    /// The tools, for what needs no platform.
+    pub(crate) fn tools(&self) -> Tools {
+        Tools::with_in_front(self.path("bin"))
+    }
+
     pub(crate) fn apply(&self, op: Op) -> Result<()> {
         self.platform.apply(&op)
     }

@@ -1,0 +1,104 @@
+//! `/etc/pf.conf`, which is the administrator's: three lines in it lead to Kleene's anchors.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::command::Tools;
+use crate::pfctl::{self, ANCHOR_LINES};
+use crate::setup::SetupError;
+
+/// The ruleset that is loaded at boot.
+pub(crate) const PATH: &str = "/etc/pf.conf";
+
+/// Words that filter rules begin with; pf wants translations before them.
+const FILTERS: [&str; 5] = ["pass", "block", "anchor", "antispoof", "match"];
+
+/// Adds what is missing to a file, checks it, puts it in place and loads it.
+pub(crate) fn add_lines(tools: &Tools, path: &Path) -> Result<(), SetupError> {
+    let file = |source| SetupError::File {
+        path: path.to_owned(),
+        source,
+    };
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        text => text.map_err(file)?,
+    };
+    let unfinished = PathBuf::from(format!("{}.kleene", path.display()));
+    fs::write(&unfinished, with_lines(&text)).map_err(file)?;
+    let checked = tools.run(&pfctl::check_file(&unfinished.display().to_string()));
+    if let Err(error) = checked {
+        fs::remove_file(&unfinished).map_err(file)?;
+        return Err(error.into());
+    }
+    fs::rename(&unfinished, path).map_err(file)?;
+    tools.run(&pfctl::load_file(&path.display().to_string()))?;
+    Ok(())
+}
+
+/// A ruleset with our lines: translations before the first filter rule, the anchor of filter rules behind the last.
+fn with_lines(text: &str) -> String {
+    let has = |line: &str| text.lines().any(|found| found.trim() == line);
+    let [nat, rdr, filter] = ANCHOR_LINES;
+    let translations: Vec<&str> = [nat, rdr].into_iter().filter(|line| !has(line)).collect();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let at = first_filter(&lines).unwrap_or(lines.len());
+    lines.splice(at..at, translations);
+    if !has(filter) {
+        lines.push(filter);
+    }
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The first line that begins a filter rule, and not the rest of a rule above it.
+fn first_filter(lines: &[&str]) -> Option<usize> {
+    (0..lines.len()).find(|&at| {
+        let goes_on = at > 0 && lines[at - 1].trim_end().ends_with('\\');
+        let word = lines[at].split_whitespace().next().unwrap_or_default();
+        !goes_on && FILTERS.contains(&word)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_where_pf_wants_them() {
+        let text = "ext_if=\"em0\"\nset skip on lo0\nnat on $ext_if from 10.0.0.0/8 to any -> \\\n    pass\nblock in all\npass out all\n";
+        let expected = "ext_if=\"em0\"\nset skip on lo0\nnat on $ext_if from 10.0.0.0/8 to any -> \\\n    pass\n\
+            nat-anchor \"kleene/*\"\nrdr-anchor \"kleene/*\"\nblock in all\npass out all\nanchor \"kleene/*\"\n";
+        assert_eq!(with_lines(text), expected);
+    }
+
+    #[test]
+    fn an_empty_ruleset_gets_all_three() {
+        assert_eq!(with_lines("").lines().collect::<Vec<_>>(), ANCHOR_LINES);
+    }
+
+    #[test]
+    fn lines_that_are_there_are_not_added_again() {
+        let once = with_lines("pass all\n");
+        assert_eq!(with_lines(&once), once);
+    }
+
+    #[test]
+    fn a_file_that_pf_does_not_take_stays_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/false", directory.path().join("pfctl")).unwrap();
+        let path = directory.path().join("pf.conf");
+        fs::write(&path, "nonsense\n").unwrap();
+        assert!(add_lines(&Tools::with_in_front(directory.path()), &path).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "nonsense\n");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_that_pf_takes_is_put_in_place() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/true", directory.path().join("pfctl")).unwrap();
+        let path = directory.path().join("pf.conf");
+        add_lines(&Tools::with_in_front(directory.path()), &path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), with_lines(""));
+    }
+}

@@ -1,0 +1,75 @@
+//! Making a host ready.
+
+use kleene_freebsd::{Check, check_host};
+
+use crate::world::World;
+
+const ROOT: &str = "tank/new/kleene";
+
+fn report(checks: &[Check]) -> String {
+    let line = |check: &Check| match &check.problem {
+        None => format!("{}: OK", check.what),
+        Some(problem) => format!("{}: {} -> {}", check.what, problem.reason, problem.advice),
+    };
+    checks.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_new_host_is_told_everything_it_lacks() {
+    let world = World::new();
+    world.forget_transcript();
+    insta::assert_snapshot!(report(&check_host(&world.tools(), ROOT)));
+    assert_eq!(world.transcript(), "", "looking changes nothing");
+}
+
+#[test]
+fn what_was_mended_is_fine() {
+    let world = World::new();
+    for problem in check_host(&world.tools(), ROOT)
+        .iter()
+        .filter_map(|check| check.problem.as_ref())
+    {
+        assert!(problem.can_be_mended(), "{problem:?}");
+        problem.mend(&world.tools()).unwrap();
+    }
+    let checks = check_host(&world.tools(), ROOT);
+    assert!(
+        checks.iter().all(|check| check.problem.is_none()),
+        "{}",
+        report(&checks)
+    );
+}
+
+#[test]
+fn missing_anchor_lines_are_for_the_administrator_to_agree_to() {
+    let world = World::new();
+    let file = world.path("state.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(
+        &file,
+        text.replace(
+            "rdr-anchor \\\"kleene/*\\\" all",
+            "rdr-anchor \\\"other/*\\\" all",
+        ),
+    )
+    .unwrap();
+    let checks = check_host(&world.tools(), "tank/kleene");
+    let about = checks
+        .iter()
+        .filter_map(|check| check.problem.as_ref())
+        .find(|problem| problem.is_about_the_ruleset());
+    let problem = about.unwrap();
+    assert_eq!(problem.advice, "add to /etc/pf.conf: rdr-anchor \"kleene/*\"");
+    assert!(!problem.can_be_mended());
+}
+
+#[test]
+fn an_old_release_is_named() {
+    let world = World::new();
+    world.set_release("12.4-RELEASE");
+    let checks = check_host(&world.tools(), "tank/kleene");
+    assert_eq!(
+        checks[0].problem.as_ref().unwrap().reason,
+        "FreeBSD 12.4-RELEASE is too old"
+    );
+}
