@@ -30,6 +30,6 @@ pub use message::{MessageType, WebSocketMessage};
 pub use network::{
     AUTO, EndPoint, EndPointConfig, HOST_GATEWAY, Network, NetworkConfig, NetworkInspect, NetworkType,
 };
-pub use system::{Repair, Repaired, Unrepaired};
+pub use system::{Diagnosis, HostCheck, Repair, Repaired, Unrepaired};
 pub use volume::{Volume, VolumeConfig, VolumeInspect};
 pub use wire_enum::UnknownValue;

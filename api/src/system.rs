@@ -33,3 +33,22 @@ pub struct Unrepaired {
     /// The operation that would put it right, in words; rules are a line each.
     pub what: String,
 }
+
+/// The answer of `GET /system/doctor`: whether the host has what containers need.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Diagnosis {
+    /// Everything that was looked at.
+    pub checks: Vec<HostCheck>,
+}
+
+/// Something that containers need of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HostCheck {
+    /// What is wrong, and how to mend it. Absent: nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// What was looked at.
+    pub what: String,
+}

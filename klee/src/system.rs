@@ -1,7 +1,7 @@
 //! `klee system`: the daemon's host as a whole.
 
 use clap::{Args, Subcommand};
-use kleene_api::Repair;
+use kleene_api::{Diagnosis, Repair};
 use serde_json::Value;
 
 use crate::client::Route;
@@ -14,6 +14,7 @@ use crate::table::{Cell, Column};
 /// Look after the host.
 #[derive(Debug, Subcommand)]
 pub enum SystemCommand {
+    Doctor(DoctorCommand),
     Repair(RepairCommand),
 }
 
@@ -21,8 +22,52 @@ impl SystemCommand {
     /// Does what the user asked for.
     pub async fn run(self, session: &Session) -> Outcome {
         match self {
+            Self::Doctor(command) => command.run(session).await,
             Self::Repair(command) => command.run(session).await,
         }
+    }
+}
+
+/// Look whether the daemon's host has what containers need, and say how to mend what it lacks
+#[derive(Debug, Args)]
+pub struct DoctorCommand {
+    /// How to print what was found
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+const CHECK_COLUMNS: &[Column] = &[
+    Column::new("CHECK"),
+    Column::new("RESULT"),
+    Column::new("WHAT TO DO").giving_way(),
+];
+
+impl DoctorCommand {
+    async fn run(self, session: &Session) -> Outcome {
+        let answer: Value = session.client.get(Route::new(["system", "doctor"])).await?;
+        let diagnosis: Diagnosis =
+            serde_json::from_value(answer.clone()).map_err(|_| Failure::UnexpectedAnswer)?;
+        let exit = if diagnosis.checks.iter().all(|check| check.problem.is_none()) {
+            Exit::SUCCESS
+        } else {
+            Exit::FAILURE
+        };
+        match self.format {
+            Format::Json => session.screen.json(answer)?,
+            Format::Table => {
+                let row = |check: kleene_api::HostCheck| {
+                    let result = if check.problem.is_none() { "ok" } else { "problem" };
+                    vec![
+                        Cell::plain(check.what),
+                        Cell::plain(result),
+                        Cell::plain(check.problem.unwrap_or_default()),
+                    ]
+                };
+                let rows: Vec<_> = diagnosis.checks.into_iter().map(row).collect();
+                session.screen.table(CHECK_COLUMNS, &rows)?;
+            }
+        }
+        Ok(exit)
     }
 }
 

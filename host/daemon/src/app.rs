@@ -1,10 +1,13 @@
 //! The daemon's state as routes see it, and the way from a request to the (blocking) engine.
 
+use std::sync::Arc;
+
 use kleene_engine::{Engine, EngineError};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tracing::Span;
 
 use crate::answer::Failure;
+use crate::config::Config;
 use crate::operation::Operation;
 
 /// What every route can reach.
@@ -12,6 +15,8 @@ use crate::operation::Operation;
 pub struct App {
     /// The engine.
     pub engine: Engine,
+    /// What the daemon was told.
+    pub config: Arc<Config>,
 }
 
 impl App {

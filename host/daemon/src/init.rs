@@ -1,13 +1,17 @@
 //! `kleened init`: is this host able to run containers, and are the daemon's directories there? One line per answer.
 //!
-//! It only looks, except for the directories. Loading kernel modules or installing packages is the administrator's;
-//! the line says what to type.
+//! On Linux it only looks, except for the directories: loading kernel modules or installing packages is the
+//! administrator's, and the line says what to type. On FreeBSD it loads modules, sets variables of rc.conf(5) and makes
+//! the root dataset; lines in `/etc/pf.conf` it adds only if whoever sits at the terminal agrees.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use crate::config::Config;
+use kleene_api::HostCheck;
+use kleene_freebsd::Check;
+
+use crate::config::{Config, PlatformKind};
 
 /// Where shared libraries are on the distributions we know of, besides a directory named after the architecture.
 const LIBRARY_DIRECTORIES: &[&str] = &["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"];
@@ -44,21 +48,83 @@ pub fn run(config: &Config, dry_run: bool, output: &mut dyn Write) -> io::Result
     Ok(is_complete)
 }
 
+/// What `klee system doctor` shows: everything `init` looks at, with nothing changed.
+#[must_use]
+pub fn diagnose(config: &Config) -> Vec<HostCheck> {
+    let check = |(what, finding)| {
+        let problem = match finding {
+            Finding::Ok => None,
+            Finding::Done(_) => Some("it does not exist; try: kleened init".to_owned()),
+            Finding::Missing(advice) => Some(advice),
+        };
+        HostCheck { what, problem }
+    };
+    findings(config, true).into_iter().map(check).collect()
+}
+
 fn findings(config: &Config, dry_run: bool) -> Vec<(String, Finding)> {
-    let mut all = vec![
-        ("running as root".to_owned(), root()),
-        (
-            "overlay file system".to_owned(),
-            overlay(Path::new("/proc/filesystems")),
-        ),
-        ("namespaces".to_owned(), namespaces(Path::new("/proc/self/ns"))),
-        ("nftables".to_owned(), nftables()),
-    ];
-    for path in [&config.kleene_root, &config.run_dir] {
-        all.push((format!("directory {}", path.display()), directory(path, dry_run)));
+    let mut all = vec![("running as root".to_owned(), root())];
+    match config.platform() {
+        PlatformKind::Linux => all.extend([
+            (
+                "overlay file system".to_owned(),
+                overlay(Path::new("/proc/filesystems")),
+            ),
+            ("namespaces".to_owned(), namespaces(Path::new("/proc/self/ns"))),
+            ("nftables".to_owned(), nftables()),
+            (
+                format!("directory {}", config.kleene_root.display()),
+                directory(&config.kleene_root, dry_run),
+            ),
+        ]),
+        PlatformKind::FreeBsd => {
+            let dataset = config.dataset().unwrap_or_default();
+            let checks = kleene_freebsd::check_host(&config.tools(), dataset);
+            all.extend(checks.into_iter().map(|check| freebsd(config, check, dry_run)));
+        }
     }
+    all.push((
+        format!("directory {}", config.run_dir.display()),
+        directory(&config.run_dir, dry_run),
+    ));
     all.push(("plugins".to_owned(), plugins(config)));
     all
+}
+
+/// What was found on a FreeBSD host, and mended unless it is only looked at.
+fn freebsd(config: &Config, check: Check, dry_run: bool) -> (String, Finding) {
+    let Check { what, problem } = check;
+    let Some(problem) = problem else {
+        return (what, Finding::Ok);
+    };
+    let missing = || Finding::Missing(format!("{}; {}", problem.reason, problem.advice));
+    let finding = if dry_run {
+        missing()
+    } else if problem.can_be_mended() {
+        match problem.mend(&config.tools()) {
+            Ok(()) => Finding::Done(format!("done ({})", problem.advice)),
+            Err(error) => Finding::Missing(error.to_string()),
+        }
+    } else if problem.is_about_the_ruleset() && agrees(&problem.advice) {
+        match kleene_freebsd::add_anchor_lines(&config.tools()) {
+            Ok(()) => Finding::Done("added".to_owned()),
+            Err(error) => Finding::Missing(error.to_string()),
+        }
+    } else {
+        missing()
+    };
+    (what, finding)
+}
+
+/// Asks whoever sits at the terminal; where nobody does, nothing is agreed to.
+fn agrees(offer: &str) -> bool {
+    if !io::stdin().is_terminal() {
+        return false;
+    }
+    eprint!("{offer}\nShall this be done now? [y/N] ");
+    let mut answer = String::new();
+    let read = io::stdin().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 fn root() -> Finding {

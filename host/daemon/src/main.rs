@@ -3,6 +3,8 @@
 //! The same program is the supervisor of each process (`kleened supervise <directory>`), which is decided before
 //! anything else: its start-up is part of the start-up of every container.
 
+mod host;
+
 use std::io::{Write, stdout};
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,12 +19,7 @@ use kleene_daemon::instance::Instance;
 use kleene_daemon::tls_init::{self, Identities};
 use kleene_daemon::{init, listen, log, openapi, serve};
 use kleene_engine::{Engine, EngineConfig};
-use kleene_linux::{LinuxConfig, LinuxPlatform};
-use kleene_linux_jail::LinuxLauncher;
 use kleene_plugins::Plugins;
-
-/// The word that makes this program a supervisor.
-const SUPERVISE: &str = "supervise";
 
 /// Threads that serve connections; the work itself is done by others.
 const WORKERS: usize = 2;
@@ -31,15 +28,8 @@ const WORKERS: usize = 2;
 const BLOCKING_THREADS: usize = 256;
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == SUPERVISE) {
-        return match words.next() {
-            Some(directory) => kleene_supervisor::run(&LinuxLauncher, Path::new(&directory)),
-            None => {
-                eprintln!("kleened supervise: the directory is missing; only kleened itself calls this");
-                ExitCode::FAILURE
-            }
-        };
+    if let Some(code) = host::supervise(std::env::args_os().skip(1)) {
+        return code;
     }
     match run(Arguments::parse()) {
         Ok(code) => code,
@@ -87,18 +77,19 @@ fn tls_init(directory: &Path, names: Vec<String>) -> anyhow::Result<()> {
 }
 
 fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
-    let config = &loaded.config;
-    log::start(config).context("cannot write the log")?;
+    log::start(&loaded.config).context("cannot write the log")?;
     if let Some(path) = &loaded.source {
         tracing::info!(path = %path.display(), "configured by");
     }
     for notice in &loaded.notices {
         tracing::warn!("{notice}");
     }
+    let config = &host::with_state_directory(&loaded.config)?;
     let _instance = Instance::claim(&config.kleene_root, &config.run_dir)?;
     let sockets = listen::open(&config.listen)?;
     let app = App {
-        engine: open_engine(loaded)?,
+        engine: open_engine(config, loaded)?,
+        config: Arc::new(loaded.config.clone()),
     };
     app.engine.watch_firewall().context("cannot watch the firewall")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -120,19 +111,15 @@ fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn open_engine(Loaded { config, source, .. }: &Loaded) -> anyhow::Result<Engine> {
-    let plugins = Plugins::open(config.plugins()?).with_context(|| match source {
+/// `config` is the one that was loaded, with a directory for what lasts.
+fn open_engine(config: &Config, loaded: &Loaded) -> anyhow::Result<Engine> {
+    let plugins = Plugins::open(config.plugins()?).with_context(|| match &loaded.source {
         Some(file) => format!("cannot use the plugins as {} wants them", file.display()),
         None => "cannot use the plugins".to_owned(),
-    })?;
-    let platform = LinuxPlatform::open(LinuxConfig {
-        root: config.kleene_root.clone(),
-        run_dir: config.run_dir.clone(),
-        supervisor: vec![kleene_linux_jail::protected_program()?.into(), SUPERVISE.into()],
     })?;
     let directories = EngineConfig {
         state_dir: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),
     };
-    Ok(Engine::open(directories, Arc::new(platform), Arc::new(plugins))?)
+    Ok(Engine::open(directories, host::open(&loaded.config)?, Arc::new(plugins))?)
 }

@@ -34,6 +34,7 @@ pub enum Operation {
     NetworkPrune,
     NetworkConnect,
     NetworkDisconnect,
+    SystemDoctor,
     SystemRepair,
     VolumeList,
     VolumeCreate,
@@ -124,6 +125,7 @@ impl Operation {
                 | Self::ImagePrune
                 | Self::NetworkList
                 | Self::NetworkPrune
+                | Self::SystemDoctor
                 | Self::SystemRepair
                 | Self::VolumeList
                 | Self::VolumePrune
@@ -180,6 +182,7 @@ mod tests {
         (Operation::NetworkPrune, &[500]),
         (Operation::NetworkConnect, &[404, 409, 500]),
         (Operation::NetworkDisconnect, &[404, 500]),
+        (Operation::SystemDoctor, &[500]),
         (Operation::SystemRepair, &[500]),
         (Operation::VolumeList, &[500]),
         (Operation::VolumeCreate, &[500]),

@@ -34,14 +34,30 @@ pub const YAML_PATH: &str = "/usr/local/etc/kleened/config.yaml";
 #[cfg(not(target_os = "freebsd"))]
 pub const YAML_PATH: &str = "/etc/kleened/config.yaml";
 
+#[cfg(target_os = "freebsd")]
+const DEFAULT_ROOT: &str = "zroot/kleene";
+#[cfg(not(target_os = "freebsd"))]
+const DEFAULT_ROOT: &str = "/var/lib/kleene";
+#[cfg(target_os = "freebsd")]
+const DEFAULT_RUN_DIR: &str = "/var/run/kleene";
+#[cfg(not(target_os = "freebsd"))]
+const DEFAULT_RUN_DIR: &str = "/run/kleene";
+
 /// What the daemon was told, complete.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Directory of everything that lasts: datasets, database, logs of containers.
+    /// Where everything lasts: datasets, database, logs of containers. On Linux a directory, on FreeBSD a dataset such
+    /// as `zroot/kleene`.
     pub kleene_root: PathBuf,
     /// Directory of everything that ends with a reboot: pid file, sockets of supervisors.
     pub run_dir: PathBuf,
+    /// For tests: another platform than this system's, with tools in `tools` that stand in for its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<PlatformKind>,
+    /// For tests: a directory of programs that are run in place of FreeBSD's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tools: Option<PathBuf>,
     /// Where clients connect.
     pub listen: Vec<Listener>,
     /// How much is logged.
@@ -50,6 +66,17 @@ pub struct Config {
     pub log_file: Option<PathBuf>,
     /// Plugins.
     pub plugins: PluginConfig,
+}
+
+/// What containers are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlatformKind {
+    /// Namespaces, overlayfs, nftables.
+    Linux,
+    /// Jails, ZFS, pf.
+    #[serde(rename = "freebsd")]
+    FreeBsd,
 }
 
 /// Which plugins to load, and how.
@@ -111,8 +138,10 @@ impl LogLevel {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            kleene_root: "/var/lib/kleene".into(),
-            run_dir: "/run/kleene".into(),
+            kleene_root: DEFAULT_ROOT.into(),
+            run_dir: DEFAULT_RUN_DIR.into(),
+            platform: None,
+            tools: None,
             listen: vec![Listener::plain(ListenAddress::unix("/var/run/kleened.sock"))],
             log_level: LogLevel::Info,
             log_file: None,
@@ -200,6 +229,12 @@ pub enum ConfigError {
         key: &'static str,
         /// Its value.
         path: PathBuf,
+    },
+    /// On FreeBSD everything lasts in a dataset.
+    #[error("kleene_root is '{}': on FreeBSD it is a dataset, such as zroot/kleene", given.display())]
+    NoDataset {
+        /// What was given.
+        given: PathBuf,
     },
     /// There is no address to listen at.
     #[error("listen is empty: give at least one address, such as http:///var/run/kleened.sock")]
@@ -299,7 +334,11 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         let directories = [
-            ("kleene_root", Some(self.kleene_root.as_path())),
+            (
+                "kleene_root",
+                Some(self.kleene_root.as_path()).filter(|_| self.platform() == PlatformKind::Linux),
+            ),
+            ("tools", self.tools.as_deref()),
             ("run_dir", Some(self.run_dir.as_path())),
             ("log_file", self.log_file.as_deref()),
             ("plugins.directory", self.plugins.directory.as_deref()),
@@ -317,10 +356,46 @@ impl Config {
                 });
             }
         }
+        if self.platform() == PlatformKind::FreeBsd && self.dataset().is_none() {
+            return Err(ConfigError::NoDataset {
+                given: self.kleene_root.clone(),
+            });
+        }
         if self.listen.is_empty() {
             return Err(ConfigError::NoListener);
         }
         Ok(())
+    }
+
+    /// What containers are made of.
+    #[must_use]
+    pub fn platform(&self) -> PlatformKind {
+        let own = if cfg!(target_os = "freebsd") {
+            PlatformKind::FreeBsd
+        } else {
+            PlatformKind::Linux
+        };
+        self.platform.unwrap_or(own)
+    }
+
+    /// The dataset that holds all others, where there are datasets.
+    #[must_use]
+    pub fn dataset(&self) -> Option<&str> {
+        let name = self.kleene_root.to_str().filter(|name| !name.is_empty())?;
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
+        let mut parts = name.split('/');
+        parts
+            .all(|part| !part.is_empty() && !part.starts_with('-') && part.bytes().all(is_word))
+            .then_some(name)
+    }
+
+    /// The tools of a FreeBSD host.
+    #[must_use]
+    pub fn tools(&self) -> kleene_freebsd::Tools {
+        match &self.tools {
+            Some(directory) => kleene_freebsd::Tools::with_in_front(directory),
+            None => kleene_freebsd::Tools::of_the_host(),
+        }
     }
 
     /// Where plugins lie.
@@ -366,7 +441,9 @@ impl Config {
     pub fn to_toml(&self) -> io::Result<String> {
         let mut complete = self.clone();
         complete.plugins.directory = Some(self.plugin_directory()?);
-        complete.plugins.cache = Some(self.plugin_cache());
+        if self.kleene_root.is_absolute() {
+            complete.plugins.cache = Some(self.plugin_cache());
+        }
         toml::to_string(&complete).map_err(io::Error::other)
     }
 }

@@ -201,6 +201,12 @@ fn networks() -> Vec<Endpoint> {
 
 fn system() -> Vec<Endpoint> {
     vec![
+        get(
+            "/system/doctor",
+            Operation::SystemDoctor,
+            "Look whether the host has what containers need, and say how to mend what it lacks",
+        )
+        .shows("Diagnosis"),
         post(
             "/system/repair",
             Operation::SystemRepair,

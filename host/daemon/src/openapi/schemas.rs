@@ -17,6 +17,7 @@ use crate::validation::{Described, Field};
     api::EndPointConfig,
     api::ErrorResponse,
     api::ExecConfig,
+    api::Diagnosis,
     api::ExecControl,
     api::ExecStartConfig,
     api::IdResponse,

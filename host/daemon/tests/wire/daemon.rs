@@ -61,7 +61,8 @@ impl Daemon {
         let mut listeners = vec![Listener::plain(ListenAddress::unix(daemon.socket()))];
         listeners.extend(further);
         let sockets = listen::open(&listeners).unwrap();
-        tokio::spawn(async move { serve::serve(&App { engine }, sockets).await });
+        let config = Arc::new(kleene_daemon::config::Config::default());
+        tokio::spawn(async move { serve::serve(&App { engine, config }, sockets).await });
         daemon
     }
 

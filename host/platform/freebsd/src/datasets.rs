@@ -33,18 +33,7 @@ impl Datasets {
     /// # Errors
     /// If the root does not exist or has no mount point.
     pub(crate) fn open(tools: Tools, root: &str) -> Result<Self> {
-        let found = look(&tools, root).or_failed(|| format!("read dataset {root}"))?;
-        let found = found.ok_or_else(|| PlatformError::NotFound {
-            object: format!("dataset {root} (make it with 'kleened init'); it"),
-        })?;
-        let mountpoint = found
-            .mountpoint
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute());
-        let mountpoint = mountpoint.ok_or_else(|| {
-            let reason = format!("it has no mount point; try: zfs set mountpoint=/{root} {root}");
-            PlatformError::failed(format!("use dataset {root}"), reason)
-        })?;
+        let mountpoint = mountpoint(&tools, root)?;
         for parent in PARENTS {
             let parent = format!("{root}/{parent}");
             tools
@@ -62,11 +51,6 @@ impl Datasets {
     /// The full name, as an administrator types it.
     pub(crate) fn full(&self, name: impl std::fmt::Display) -> String {
         format!("{}/{name}", self.root)
-    }
-
-    /// Where the root is mounted.
-    pub(crate) fn root_directory(&self) -> &Path {
-        &self.mountpoint
     }
 
     /// Where a dataset is mounted, or will be. Asks nobody: what is below the root inherits its mount point, and
@@ -360,6 +344,28 @@ impl Datasets {
             _ => PlatformError::failed(action, error),
         }
     }
+}
+
+/// Where the dataset that holds all others is mounted: the directory for what lasts besides datasets.
+///
+/// # Errors
+/// If there is no such dataset, or it has no mount point.
+pub fn mountpoint(tools: &Tools, root: &str) -> Result<PathBuf> {
+    let found = look(tools, root).or_failed(|| format!("read dataset {root}"))?;
+    let found = found.ok_or_else(|| {
+        PlatformError::failed(
+            format!("use dataset {root}"),
+            "it does not exist; try: kleened init",
+        )
+    })?;
+    let path = found
+        .mountpoint
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute());
+    path.ok_or_else(|| {
+        let reason = format!("it has no mount point; try: zfs set mountpoint=/{root} {root}");
+        PlatformError::failed(format!("use dataset {root}"), reason)
+    })
 }
 
 /// A dataset or snapshot by its full name, if there is one.

@@ -47,6 +47,7 @@ mod zfs;
 mod zpool;
 
 pub use command::{ToolError, Tools};
+pub use datasets::mountpoint;
 pub use error::Error;
 pub use launcher::FreeBsdLauncher;
 pub use pfctl::ANCHOR_LINES;

@@ -74,12 +74,6 @@ impl FreeBsdPlatform {
             tools,
         })
     }
-
-    /// Where the root dataset is mounted: the place for what lasts besides datasets.
-    #[must_use]
-    pub fn root_directory(&self) -> &Path {
-        self.datasets.root_directory()
-    }
 }
 
 impl Platform for FreeBsdPlatform {
