@@ -4,6 +4,8 @@
 mod bench;
 #[cfg(target_os = "linux")]
 mod demo;
+mod dist;
+mod freebsd;
 mod openapi;
 mod plugins;
 mod setup;
@@ -33,6 +35,14 @@ enum Task {
     },
     /// Write the description of the interface to api/openapi.json, after it has changed.
     Openapi,
+    /// Check the types for FreeBSD, and link the programs for it.
+    Freebsd,
+    /// Make the tree of files that an installation on FreeBSD consists of.
+    Dist {
+        /// The directory with `klee` and `kleened`, where they are not to be built for this system.
+        #[arg(long, value_name = "DIR")]
+        programs: Option<std::path::PathBuf>,
+    },
     /// Build everything, and show on a throw-away host what it does.
     Demo,
     /// Check the style of the code and run all tests.
@@ -68,6 +78,10 @@ fn run(task: Task) -> Result<ExitCode> {
             }
         }
         Task::Openapi => println!("{} is current", openapi::write(workspace.root())?.display()),
+        Task::Freebsd => freebsd::run(&workspace)?,
+        Task::Dist { programs } => {
+            println!("the tree is in {}", dist::run(&workspace, programs)?.display());
+        }
         Task::Test => return test::run(&workspace),
         #[cfg(target_os = "linux")]
         Task::Demo => demo::run(&workspace)?,

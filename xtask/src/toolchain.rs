@@ -97,6 +97,14 @@ impl Toolchain {
     }
 }
 
+/// A compiler that has the library's source, for targets whose library nobody ships.
+#[must_use]
+pub fn with_source() -> Option<PathBuf> {
+    let own = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut candidates = [PathBuf::from(own), PathBuf::from(DEBIAN_RUSTC)].into_iter();
+    candidates.find(|rustc| sysroot(rustc).is_some_and(|sysroot| has_source(&sysroot)))
+}
+
 fn sysroot(rustc: &Path) -> Option<PathBuf> {
     let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

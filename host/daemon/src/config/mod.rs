@@ -22,7 +22,7 @@ pub use listener::{Listener, ListenerError};
 
 /// Read when the command line names no file; it may be absent.
 #[cfg(target_os = "freebsd")]
-pub const DEFAULT_PATH: &str = "/usr/local/etc/kleene/kleened.toml";
+pub const DEFAULT_PATH: &str = "/usr/local/etc/kleened/kleened.toml";
 /// Read when the command line names no file; it may be absent.
 #[cfg(not(target_os = "freebsd"))]
 pub const DEFAULT_PATH: &str = "/etc/kleene/kleened.toml";

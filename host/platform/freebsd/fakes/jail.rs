@@ -65,9 +65,31 @@ fn forget(state: &mut State, name: &str) {
 pub(crate) fn jail(host: &Host, words: &[&str]) -> Reply {
     match words {
         ["-c", parameters @ ..] => create(host, parameters),
+        ["-m", parameters @ ..] => host.change(|state| modify(state, parameters)),
         ["-r" | "-R", name] => remove(host, name),
         _ => no("usage: jail [-c | -r | -R] …\n"),
     }
+}
+
+fn modify(state: &mut State, words: &[&str]) -> Reply {
+    let order = Order::read(words);
+    let name = order.last("name").unwrap_or_default();
+    let Some(jail) = state.jails.get_mut(name) else {
+        return no(format!("jail: \"{name}\" not found\n"));
+    };
+    let list = |text: &str| {
+        text.split(',')
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    if let Some(addresses) = order.last("ip4.addr") {
+        jail.ip4 = list(addresses);
+    }
+    if let Some(addresses) = order.last("ip6.addr") {
+        jail.ip6 = list(addresses);
+    }
+    ok()
 }
 
 fn remove(host: &Host, name: &str) -> Reply {
@@ -225,6 +247,8 @@ fn register(state: &mut State, order: &Order<'_>, name: &str, path: &str) -> Res
         path: path.to_owned(),
         hostname: order.last("host.hostname").unwrap_or_default().to_owned(),
         persist: order.last("persist").is_some(),
+        ip4: order.all("ip4.addr").map(str::to_owned).collect(),
+        ip6: order.all("ip6.addr").map(str::to_owned).collect(),
         starter: std::process::id(),
     };
     state.jails.insert(name.to_owned(), jail);
@@ -356,7 +380,7 @@ pub(crate) fn jls(state: &State, words: &[&str]) -> Reply {
     let line = |(name, jail): (&String, &Jail)| {
         serde_json::json!({
             "jid": jail.jid, "hostname": jail.hostname, "path": jail.path, "name": name, "state": "ACTIVE",
-            "cpusetid": 3, "ipv4_addrs": [], "ipv6_addrs": [],
+            "cpusetid": 3, "ipv4_addrs": jail.ip4, "ipv6_addrs": jail.ip6,
         })
     };
     let jails: Vec<_> = state

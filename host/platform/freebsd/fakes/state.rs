@@ -50,6 +50,8 @@ pub(crate) struct Jail {
     pub(crate) path: String,
     pub(crate) hostname: String,
     pub(crate) persist: bool,
+    pub(crate) ip4: Vec<String>,
+    pub(crate) ip6: Vec<String>,
     /// The process of jail(8), while it runs.
     pub(crate) starter: u32,
 }

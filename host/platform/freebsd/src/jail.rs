@@ -33,6 +33,11 @@ pub(crate) fn create(jail: &JailSpec, process: &ProcessSpec, user: Option<&str>)
         .args(program(process))
 }
 
+/// Changes a parameter of a jail that runs.
+pub(crate) fn modify(jail: &Id, key: &str, value: &str) -> Command {
+    Command::new(JAIL).args(["-m", &format!("name={jail}"), &format!("{key}={value}")])
+}
+
 /// Runs one more process in a jail.
 pub(crate) fn join(jail: &Id, process: &ProcessSpec, user: Option<&str>) -> Command {
     Command::new(JEXEC)

@@ -1,5 +1,7 @@
 //! jls(8) and ps(1): which jails there are, what they are told, and which processes they hold.
 
+use std::net::IpAddr;
+
 use kleene_plan::Id;
 use serde::Deserialize;
 
@@ -16,12 +18,23 @@ pub(crate) struct Jail {
     pub(crate) path: String,
     #[serde(default)]
     state: String,
+    #[serde(default)]
+    ipv4_addrs: Vec<String>,
+    #[serde(default)]
+    ipv6_addrs: Vec<String>,
 }
 
 impl Jail {
     /// Whether it was removed and the kernel has not let go of it yet.
     pub(crate) fn is_dying(&self) -> bool {
         self.state == "DYING"
+    }
+
+    /// The addresses of the host's that it may use. (An address may stand behind its interface and `|`.)
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
+        let all = self.ipv4_addrs.iter().chain(&self.ipv6_addrs);
+        all.filter_map(|text| text.rsplit('|').next()?.split('/').next()?.parse().ok())
+            .collect()
     }
 }
 
@@ -110,9 +123,28 @@ mod tests {
             name: "p1".to_owned(),
             path: "/tank/j1".to_owned(),
             state: "ACTIVE".to_owned(),
+            ipv4_addrs: Vec::new(),
+            ipv6_addrs: Vec::new(),
         };
         assert_eq!(jails, [expected]);
         assert!(!jails[0].is_dying());
+    }
+
+    #[test]
+    fn recorded_addresses_are_read_in_their_order() {
+        let recording = recorded(
+            "ifconfig lo1 create; ifconfig lo1 inet 10.7.7.1/32 alias; jail -c path=/tank/j1 name=p3 persist ip4.addr=10.7.7.1; jls --libxo json -v -j p3; jexec p3 ifconfig lo1; jail -m name=p3 ip4.addr=10.7.7.1,10.7.7.2; jls --libxo json -v -j p3; jail -r p3; ifconfig lo1 destroy",
+        );
+        let last = recording
+            .printed
+            .lines()
+            .rfind(|line| line.starts_with('{'))
+            .unwrap();
+        let addresses = parse_list(last).unwrap()[0].addresses();
+        assert_eq!(
+            addresses,
+            ["10.7.7.1", "10.7.7.2"].map(|text| text.parse::<IpAddr>().unwrap())
+        );
     }
 
     #[test]

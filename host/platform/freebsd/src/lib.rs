@@ -23,6 +23,7 @@ mod failure;
 mod firewall;
 mod ifconfig;
 mod jail;
+mod jail_addresses;
 mod jail_file;
 mod jls;
 mod launcher;

@@ -98,6 +98,14 @@ impl Platform for FreeBsdPlatform {
             Op::RemoveInterface { name, owner } => self.network.would_remove(name, owner),
             Op::EnsureAlias { interface, address } => self.network.would_add_address(interface, *address),
             Op::RemoveAlias { interface, address } => self.network.would_remove_address(interface, *address),
+            Op::AllowAddress { jail, address } => {
+                let addresses = self.tools.addresses_of_jail(jail)?;
+                Ok(addresses.is_none_or(|addresses| !addresses.contains(address)))
+            }
+            Op::DenyAddress { jail, address } => {
+                let addresses = self.tools.addresses_of_jail(jail)?;
+                Ok(addresses.is_some_and(|addresses| addresses.contains(address)))
+            }
             Op::EnsureForwarding(family) => Ok(!self.network.forwards(*family)?),
             Op::SetRules { owner, rules } => self
                 .firewall
@@ -123,6 +131,8 @@ impl Platform for FreeBsdPlatform {
             Op::RemoveInterface { name, owner } => self.network.remove(name, owner),
             Op::EnsureAlias { interface, address } => self.network.ensure_address(interface, *address),
             Op::RemoveAlias { interface, address } => self.network.remove_address(interface, *address),
+            Op::AllowAddress { jail, address } => self.tools.allow_address(jail, *address),
+            Op::DenyAddress { jail, address } => self.tools.deny_address(jail, *address),
             Op::EnsureForwarding(family) => self.network.forward(*family),
             Op::SetRules { owner, rules } => self.firewall.set(owner, &pf::compile(owner, rules)?),
             Op::ClearRules(owner) => self.firewall.clear(owner),

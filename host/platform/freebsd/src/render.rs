@@ -5,7 +5,7 @@ use kleene_plan::{Bridge, InterfaceName, Loopback, Op, Owner, Pair};
 use crate::command::Command;
 use crate::datasets::Datasets;
 use crate::ifconfig::{self, Kind};
-use crate::{firewall, pf, pfctl, system, zfs};
+use crate::{firewall, jail_addresses, pf, pfctl, system, zfs};
 
 /// The commands of an operation, one per line.
 pub(crate) fn render(op: &Op, datasets: &Datasets) -> String {
@@ -37,6 +37,18 @@ pub(crate) fn render(op: &Op, datasets: &Datasets) -> String {
         Op::EnsureAlias { interface, address } => put(interface, *address),
         Op::RemoveAlias { interface, address } => {
             vec![ifconfig::remove_address(interface.as_str(), *address)]
+        }
+        Op::AllowAddress { jail, address } => {
+            return format!(
+                "{}   # behind those it has",
+                jail_addresses::allow(jail, &[], *address)
+            );
+        }
+        Op::DenyAddress { jail, address } => {
+            return format!(
+                "{}   # those it keeps",
+                jail_addresses::of_family(jail, &[], *address)
+            );
         }
         Op::EnsureForwarding(family) => vec![system::set_sysctl(system::forwarding(*family), 1)],
         Op::SetRules { owner, rules } => match pf::compile(owner, rules) {

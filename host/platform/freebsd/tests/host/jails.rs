@@ -278,3 +278,39 @@ fn a_jail_of_its_own_network_takes_its_half_of_a_pair_and_the_pair_goes_at_once(
             .contains("does not exist")
     );
 }
+
+#[test]
+fn a_running_jail_is_given_addresses_and_they_are_taken_again() {
+    let world = World::new();
+    world.container();
+    let mut launch = world.launch("exec sleep 100");
+    launch.jail.network = JailNetwork::Addresses(vec!["10.9.0.5".parse().unwrap()]);
+    let (_events, _inputs) = world.start(&launch).unwrap();
+    let change = |address: &str, allow: bool| {
+        let (jail, address) = (id(CONTAINER), address.parse().unwrap());
+        if allow {
+            Op::AllowAddress { jail, address }
+        } else {
+            Op::DenyAddress { jail, address }
+        }
+    };
+    assert!(!world.platform.would_change(&change("10.9.0.5", true)).unwrap());
+    for op in [
+        change("10.9.0.6", true),
+        change("fd00::6", true),
+        change("10.9.0.5", false),
+        change("fd00::6", false),
+    ] {
+        assert!(world.platform.would_change(&op).unwrap(), "{op}");
+        world.platform.apply(&op).unwrap();
+        assert!(!world.platform.would_change(&op).unwrap(), "{op}");
+        world.platform.apply(&op).unwrap();
+    }
+    assert!(
+        world
+            .tool(&format!("jls --libxo json -v -j {CONTAINER}"))
+            .contains(r#""ipv4_addrs":["10.9.0.6"],"ipv6_addrs":[]"#)
+    );
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert!(!world.platform.would_change(&change("10.9.0.6", false)).unwrap());
+}

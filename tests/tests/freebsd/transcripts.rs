@@ -1,0 +1,36 @@
+//! What an administrator sees Kleene do: every command that changes the host, in order, for whole operations.
+
+use crate::host::FreeBsdHost;
+
+#[test]
+fn a_container_on_a_network_with_a_published_port() {
+    let host = FreeBsdHost::with_minimal_image();
+    let mut text = String::new();
+    let mut step = |line: &str| {
+        host.transcript();
+        host.klee(line).ok();
+        text.push_str(&format!("== klee {line}\n{}\n", host.transcript()));
+    };
+    step("network create -t bridge --subnet 10.13.37.0/24 lan");
+    step("volume create data");
+    step(
+        "create --name web -l vnet -n lan --ip 10.13.37.80 -m data:/data -p 8080:80 minimal /bin/busybox sleep 1000",
+    );
+    step("start -d web");
+    step("exec -a web /bin/true");
+    step("container stop web");
+    step("container rm web");
+    step("network rm lan");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_build() {
+    let host = FreeBsdHost::with_minimal_image();
+    let context = host.path("site");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(context.join("Dockerfile"), "FROM minimal\nRUN /bin/true\n").unwrap();
+    host.transcript();
+    host.klee("build -t site site").ok();
+    insta::assert_snapshot!(host.transcript());
+}
