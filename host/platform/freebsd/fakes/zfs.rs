@@ -1,7 +1,7 @@
 //! zfs(8): content lies in a directory of its own while a dataset is not mounted, and at its mount point else.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::state::{Dataset, Host, State, real};
 use crate::{Reply, no, ok, say};
@@ -120,7 +120,7 @@ impl Pool<'_> {
         self.add(state, name, None, !flags.contains(&"canmount=noauto"))
     }
 
-    fn copy(&self, from: &PathBuf, to: &PathBuf) -> Result<(), Reply> {
+    fn copy(&self, from: &Path, to: &Path) -> Result<(), Reply> {
         real(
             "/bin/cp",
             &["-a", "-x", &from.display().to_string(), &to.display().to_string()],

@@ -59,7 +59,7 @@ pub(crate) fn stop(tools: &Tools, run_root: &Path, id: &Id, grace: Duration) -> 
     if let Some(jail) = found {
         tracing::debug!(%id, jid = jail.jid, "stopping");
         let commands = file.map_or_else(|| StopCommands::of(&[]), |file| file.stop);
-        end(tools, id, &commands, grace)?;
+        end(tools, &jail, id, &commands, grace)?;
     }
     if let Some(root) = root {
         let step = || format!("unmount what is mounted in jail '{id}'");
@@ -68,13 +68,18 @@ pub(crate) fn stop(tools: &Tools, run_root: &Path, id: &Id, grace: Duration) -> 
     JailFile::forget(&jail_dir).step(|| format!("write to '{}'", jail_dir.display()))
 }
 
-fn end(tools: &Tools, id: &Id, commands: &StopCommands, grace: Duration) -> Result<()> {
+fn end(tools: &Tools, jail: &Jail, id: &Id, commands: &StopCommands, grace: Duration) -> Result<()> {
     let deadline = Instant::now() + grace;
     let left = || deadline.saturating_duration_since(Instant::now());
     for line in &commands.before {
         run(tools, &jail::run_line_outside(line), left() / 2);
     }
-    for line in &commands.inside {
+    let has_rc = Path::new(&jail.path).join("etc/rc.shutdown").exists();
+    for line in commands
+        .inside
+        .iter()
+        .filter(|line| has_rc || *line != jail::DEFAULT_STOP)
+    {
         // Half of the time is for processes that do not heed it.
         run(tools, &jail::run_line(id, line), left() / 2);
     }

@@ -11,6 +11,7 @@ use crate::world::{CONTAINER, World, bridge, endpoint, id, network, pair};
 fn a_container_with_a_network_stack_of_its_own_from_beginning_to_end() {
     let world = World::new();
     world.container();
+    std::fs::write(world.container_root().join("etc/rc.shutdown"), "exit 0\n").unwrap();
     let data = world.path("data");
     std::fs::create_dir(&data).unwrap();
     let mut ops = vec![

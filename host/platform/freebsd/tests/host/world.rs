@@ -142,15 +142,19 @@ impl World {
         self.platform.mountpoint(&dataset).unwrap()
     }
 
+    /// Where the container's files are.
+    pub(crate) fn container_root(&self) -> PathBuf {
+        self.platform
+            .mountpoint(&DatasetName::container(&id(CONTAINER)))
+            .unwrap()
+    }
+
     /// A start of the container, without network.
     pub(crate) fn launch(&self, script: &str) -> Launch {
         Launch {
             jail: JailSpec {
                 id: id(CONTAINER),
-                root: self
-                    .platform
-                    .mountpoint(&DatasetName::container(&id(CONTAINER)))
-                    .unwrap(),
+                root: self.container_root(),
                 network: JailNetwork::Disabled,
                 mounts: Vec::new(),
                 parameters: Vec::new(),
