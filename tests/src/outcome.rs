@@ -16,8 +16,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Runs a command to its end; `line` is what to call it.
+    ///
+    /// # Panics
+    /// If it cannot be run at all.
     #[track_caller]
-    pub(crate) fn of(line: &str, command: &mut Command) -> Self {
+    #[must_use]
+    pub fn of(line: &str, command: &mut Command) -> Self {
         match command.stdin(Stdio::null()).output() {
             Ok(output) => Self {
                 line: line.to_owned(),

@@ -6,7 +6,7 @@ use crate::host::FreeBsdHost;
 fn a_container_runs_and_tells_how_it_ended() {
     let host = FreeBsdHost::with_minimal_image();
     let outcome = host.klee("run minimal /bin/sh -c 'echo hello; exit 0'");
-    assert_eq!(outcome.ok(), "hello\n");
+    assert!(outcome.ok().contains("\nhello\n"));
     let outcome = host.klee("run minimal /bin/sh -c 'exit 7'");
     assert!(!outcome.succeeded());
     assert!(outcome.to_string().contains(": failed"), "{outcome}");
@@ -25,7 +25,7 @@ fn an_image_is_built_and_run() {
     .unwrap();
     let log = host.klee("build -t site site").ok();
     assert!(log.contains("image created"), "{log}");
-    assert_eq!(host.klee("run site").ok(), "from the context\n");
+    assert!(host.klee("run site").ok().contains("\nfrom the context\n"));
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn volumes_keep_what_containers_write() {
     host.klee("run -m data:/data minimal /bin/sh -c 'echo kept > /data/file'")
         .ok();
     let read = host.klee("run -m data:/data minimal /bin/busybox cat /data/file");
-    assert_eq!(read.ok(), "kept\n");
+    assert!(read.ok().contains("\nkept\n"));
     let mounted = host.tool("mount --libxo json").ok();
     assert!(
         !mounted.contains("nullfs") && !mounted.contains("devfs"),

@@ -17,7 +17,7 @@ fn a_container_on_a_network_with_a_published_port() {
         "create --name web -l vnet -n lan --ip 10.13.37.80 -m data:/data -p 8080:80 minimal /bin/busybox sleep 1000",
     );
     step("start -d web");
-    step("exec -a web /bin/true");
+    step("exec web /bin/true");
     step("container stop web");
     step("container rm web");
     step("network rm lan");

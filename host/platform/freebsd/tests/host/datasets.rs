@@ -69,7 +69,10 @@ fn an_image_with_containers_is_not_destroyed() {
     world.container();
     let image = name("image/1mage0000000");
     let clone = DatasetName::container(&id(CONTAINER));
-    assert_eq!(world.platform.dependents(&image).unwrap(), std::slice::from_ref(&clone));
+    assert_eq!(
+        world.platform.dependents(&image).unwrap(),
+        std::slice::from_ref(&clone)
+    );
     for op in [
         Op::DestroyDataset(image.clone()),
         Op::DestroySnapshot(image.snapshot("image").unwrap()),
