@@ -121,5 +121,9 @@ fn open_engine(config: &Config, loaded: &Loaded) -> anyhow::Result<Engine> {
         state_dir: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),
     };
-    Ok(Engine::open(directories, host::open(&loaded.config)?, Arc::new(plugins))?)
+    Ok(Engine::open(
+        directories,
+        host::open(&loaded.config)?,
+        Arc::new(plugins),
+    )?)
 }

@@ -275,3 +275,25 @@ fn a_named_file_must_exist() {
         "{message}"
     );
 }
+
+#[test]
+fn a_freebsd_host_keeps_everything_in_a_dataset() {
+    let config = parse("platform = \"freebsd\"\nkleene_root = \"zroot/kleene\"").unwrap();
+    config.check().unwrap();
+    assert_eq!(config.dataset(), Some("zroot/kleene"));
+    for root in [
+        "/var/lib/kleene",
+        "",
+        "zroot//kleene",
+        "-o/x",
+        "zroot/two words",
+        "zroot/a@b",
+    ] {
+        let config = parse(&format!("platform = \"freebsd\"\nkleene_root = \"{root}\"")).unwrap();
+        let message = config.check().unwrap_err().to_string();
+        assert!(
+            message.contains("on FreeBSD it is a dataset, such as zroot/kleene"),
+            "{message}"
+        );
+    }
+}

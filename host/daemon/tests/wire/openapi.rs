@@ -116,6 +116,7 @@ async fn answers_about_objects_have_the_schemas_that_are_described() {
         "/networks/{id}/inspect",
         &daemon.get("/networks/lan/inspect").await,
     );
+    check("get", "/system/doctor", &daemon.get("/system/doctor").await);
     check("post", "/system/repair", &daemon.post("/system/repair").await);
     check("get", "/volumes/list", &daemon.get("/volumes/list").await);
     check(
