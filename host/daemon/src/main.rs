@@ -14,7 +14,7 @@ use anyhow::Context;
 use clap::Parser;
 use kleene_daemon::app::App;
 use kleene_daemon::arguments::{Arguments, Command};
-use kleene_daemon::config::Loaded;
+use kleene_daemon::config::{Config, Loaded};
 use kleene_daemon::instance::Instance;
 use kleene_daemon::tls_init::{self, Identities};
 use kleene_daemon::{init, listen, log, openapi, serve};
