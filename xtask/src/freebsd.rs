@@ -38,16 +38,6 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     link(workspace, &zig)
 }
 
-/// Checks the types of everything but the Linux platform for every target.
-///
-/// # Errors
-/// If it does not compile, or there is no compiler that can tell.
-pub fn check_all(workspace: &Workspace) -> Result<()> {
-    TARGETS
-        .into_iter()
-        .try_for_each(|target| check(workspace, target))
-}
-
 fn check(workspace: &Workspace, target: &str) -> Result<()> {
     println!("{}", style::heading(&format!("== types for {target}")));
     let began = Instant::now();
