@@ -31,15 +31,15 @@ impl SystemCommand {
 /// Look whether the daemon's host has what containers need, and say how to mend what it lacks
 #[derive(Debug, Args)]
 pub struct DoctorCommand {
-    /// How to print what was found
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
+    /// table, json, or a template such as '{{json .checks}}'
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Layout,
 }
 
 const CHECK_COLUMNS: &[Column] = &[
     Column::new("CHECK"),
     Column::new("RESULT"),
-    Column::new("WHAT TO DO").giving_way(),
+    Column::new("WHAT TO DO"),
 ];
 
 impl DoctorCommand {
@@ -53,8 +53,8 @@ impl DoctorCommand {
             Exit::FAILURE
         };
         match self.format {
-            Format::Json => session.screen.json(answer)?,
-            Format::Table => {
+            Layout::Text(format) => format.show(session.screen, answer)?,
+            Layout::Table => {
                 let row = |check: kleene_api::HostCheck| {
                     let result = if check.problem.is_none() { "ok" } else { "problem" };
                     vec![
