@@ -48,6 +48,7 @@ impl fmt::Display for PrintedOp<'_> {
                     pair.host, pair.jail, pair.mac, pair.bridge
                 )
             }
+            Op::UseInterface(name) => write!(f, "use interface {name}"),
             Op::EnsureAlias(alias) => write!(f, "address {} on {}", alias.address, alias.on_interface),
             Op::EnsureForwarding(family) => {
                 let family = match family {

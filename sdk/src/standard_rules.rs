@@ -10,24 +10,57 @@ use crate::{
     Endpoint, FilterRule, InterfaceMatch, IpAddress, NatRule, Network, PublishedPort, RdrRule, Rule, Subnet,
 };
 
-/// The rules of a network.
+/// The rules of a network whose subnet is all its own.
 #[must_use]
 pub fn of_network(network: &Network) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    if let Some(nat) = translation(network) {
-        rules.extend(network.subnets.iter().map(|subnet| {
-            Rule::Nat(NatRule {
-                on_interface: nat.to_owned(),
-                source: subnet.net,
-            })
-        }));
-    }
-    let closed = |subnet: &Subnet| FilterRule::block(Direction::In).log().to(subnet.net).into();
-    rules.extend(network.subnets.iter().map(closed));
+    let mut rules = hiding(network);
+    rules.extend(network.subnets.iter().map(|subnet| closed(subnet.net)));
     for subnet in &network.subnets {
-        rules.extend(inside(network, subnet.net));
+        rules.extend(among(network, subnet.net));
+        rules.extend(shut_in(network, subnet.net));
     }
     rules
+}
+
+/// The rules of a network whose subnet is others' as well: the host itself and its neighbours have addresses in it, and
+/// are neither closed nor shut in. Its containers are, one by one: see [`of_guest`].
+#[must_use]
+pub fn of_shared_network(network: &Network) -> Vec<Rule> {
+    let mut rules = hiding(network);
+    rules.extend(
+        network
+            .subnets
+            .iter()
+            .flat_map(|subnet| among(network, subnet.net)),
+    );
+    rules
+}
+
+/// The rules of a container's connection to a network whose subnet is others' as well, without its ports.
+#[must_use]
+pub fn of_guest(network: &Network, endpoint: &Endpoint) -> Vec<Rule> {
+    let addresses = || endpoint.addresses.iter().map(|net| net.address.alone());
+    let shut_in = addresses().flat_map(|address| shut_in(network, address));
+    addresses().map(closed).chain(shut_in).collect()
+}
+
+/// The network's addresses hide behind those of an interface.
+fn hiding(network: &Network) -> Vec<Rule> {
+    let Some(nat) = translation(network) else {
+        return Vec::new();
+    };
+    let rule = |subnet: &Subnet| {
+        Rule::Nat(NatRule {
+            on_interface: nat.to_owned(),
+            source: subnet.net,
+        })
+    };
+    network.subnets.iter().map(rule).collect()
+}
+
+/// Nobody reaches these addresses, unless a later rule opens them.
+fn closed(net: IpNet) -> Rule {
+    FilterRule::block(Direction::In).log().to(net).into()
 }
 
 /// The interface that hides the network. Not its own: that would cut off the host.
@@ -37,51 +70,27 @@ pub fn translation(network: &Network) -> Option<&str> {
     (!network.internal && nat != network.on_interface).then_some(nat)
 }
 
-/// What containers of a subnet may and may not do.
-fn inside(network: &Network, subnet: IpNet) -> Vec<Rule> {
-    let mut rules = Vec::new();
-    if network.icc {
-        // Not on every interface: what comes from outside with a forged source address stays out.
-        let among = FilterRule::pass(Direction::Both)
-            .quick()
-            .on(InterfaceMatch::KleeneNetworks);
-        rules.push(among.from(subnet).to(subnet).into());
-    }
-    if network.internal {
-        let shut = |way_out| {
-            FilterRule::block(Direction::Out)
-                .quick()
-                .log()
-                .on(way_out)
-                .from(subnet)
-                .into()
-        };
-        rules.push(shut(InterfaceMatch::KleeneNetworks));
-        rules.extend(
-            ways_out(network)
-                .into_iter()
-                .map(|name| shut(InterfaceMatch::Named(name))),
-        );
-    }
-    rules
+/// Containers of a subnet reach each other. Not on every interface: what comes from outside with a forged source address
+/// stays out.
+fn among(network: &Network, subnet: IpNet) -> Option<Rule> {
+    let among = FilterRule::pass(Direction::Both)
+        .quick()
+        .on(InterfaceMatch::KleeneNetworks);
+    network.icc.then(|| among.from(subnet).to(subnet).into())
 }
 
-/// Where packets leave the host, as far as it is known.
-fn ways_out(network: &Network) -> Vec<String> {
-    let mut names: Vec<_> = network.nat.iter().chain(&network.host_gateway).cloned().collect();
-    names.dedup();
-    names
+/// Nothing leaves these addresses, wherever it would go: a host may have more ways out than that of its default route.
+fn shut_in(network: &Network, net: IpNet) -> Option<Rule> {
+    let shut = FilterRule::block(Direction::Out).quick().log().from(net);
+    network.internal.then(|| shut.into())
 }
 
 /// The rules of a container's connection: its published ports.
 #[must_use]
 pub fn of_endpoint(endpoint: &Endpoint) -> Vec<Rule> {
     let published = || {
-        let addresses = endpoint.addresses.iter().map(|net| net.address);
-        endpoint
-            .ports
-            .iter()
-            .flat_map(move |port| addresses.clone().map(move |address| (port, address)))
+        let ports = endpoint.ports.iter();
+        ports.flat_map(|port| port.targets.iter().map(move |target| (port, *target)))
     };
     let redirections = published().flat_map(|(port, address)| redirect(port, address));
     let openings = published().flat_map(|(port, address)| open(port, address));

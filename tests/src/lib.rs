@@ -18,7 +18,7 @@ mod words;
 pub use host::{Host, write};
 pub use outcome::Outcome;
 pub use programs::{BIN_VARIABLE, PLUGINS_VARIABLE, Programs};
-pub use sandbox::{HOST, OUTSIDE, Sandbox};
+pub use sandbox::{HOST, HOST6, OUTSIDE, OUTSIDE6, Sandbox};
 pub use table::Table;
 pub use traces::Traces;
 pub use words::words;

@@ -11,8 +11,12 @@ use anyhow::{Context, Result, bail};
 
 /// The address of the sandbox's host, at which ports are published.
 pub const HOST: &str = "192.0.2.1";
+/// The same in IPv6.
+pub const HOST6: &str = "2001:db8::1";
 /// The other machine, reached over the host's default route.
 pub const OUTSIDE: &str = "192.0.2.2";
+/// The same in IPv6.
+pub const OUTSIDE6: &str = "2001:db8::2";
 
 /// A sandbox; it ends when this is dropped.
 #[derive(Debug)]
@@ -93,7 +97,7 @@ impl Sandbox {
         command
     }
 
-    /// A command on another machine, which has the address [`OUTSIDE`].
+    /// A command on another machine, which has the addresses [`OUTSIDE`] and [`OUTSIDE6`].
     pub fn outside(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = self.command("ip");
         command.args(["netns", "exec", "outside"]).arg(program);

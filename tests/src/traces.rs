@@ -19,6 +19,8 @@ impl Traces {
     pub(crate) fn of(sandbox: &Sandbox, state: &Path, run: &Path) -> Result<Self> {
         Ok(Self(vec![
             ("interfaces", interfaces(sandbox)?),
+            ("addresses", addresses(sandbox)?),
+            ("routes", routes(sandbox)?),
             ("firewall rules", rules(sandbox)?),
             ("mounts", mounts(sandbox)?),
             ("control groups", control_groups(sandbox)?),
@@ -82,6 +84,25 @@ fn interfaces(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
         .filter_map(|line| line.split(": ").nth(1))
         .map(str::to_owned)
         .collect())
+}
+
+/// Each with its interface.
+fn addresses(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
+    let text = output(sandbox, "ip", &["-oneline", "address", "show"])?;
+    let address = |line: &str| {
+        let words: Vec<_> = line.split_ascii_whitespace().skip(1).take(3).collect();
+        words.join(" ")
+    };
+    Ok(text.lines().map(address).collect())
+}
+
+fn routes(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
+    let mut routes = BTreeSet::new();
+    for family in ["-4", "-6"] {
+        let text = output(sandbox, "ip", &[family, "route", "show", "table", "all"])?;
+        routes.extend(text.lines().map(|line| line.trim().to_owned()));
+    }
+    Ok(routes)
 }
 
 fn rules(sandbox: &Sandbox) -> Result<BTreeSet<String>> {

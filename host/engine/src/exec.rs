@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use kleene_api::ExecConfig;
 use kleene_plan::{ExitStatus, Id, JailNetwork, JailSpec, Launch, LaunchMode, ProcessSpec, WindowSize};
-use kleene_store::Container;
+use kleene_store::{Container, NetworkDriver};
 use kleene_supervisor::{Events, Input};
 
 use crate::Engine;
@@ -174,11 +174,18 @@ impl Engine {
         subscriber: Option<Subscriber>,
     ) -> Result<()> {
         let launch = Launch {
-            // The jail exists: its own network and mounts hold, and these fields are not looked at.
+            // The jail exists: its own network and mounts hold. Of the network it matters whether it is the jail's own,
+            // because raw sockets are free in one.
             jail: JailSpec {
                 id: container.id.clone(),
                 root: self.container_root(&container.id)?,
-                network: JailNetwork::Inherit,
+                network: match container.network_driver {
+                    NetworkDriver::Vnet => JailNetwork::Vnet {
+                        interfaces: Vec::new(),
+                        default_routes: Vec::new(),
+                    },
+                    _ => JailNetwork::Inherit,
+                },
                 mounts: Vec::new(),
                 parameters: container.jail_param.clone(),
             },

@@ -98,6 +98,9 @@ pub struct PublishedPort {
     pub host_ports: PortRange,
     /// Ports of the container: as many as of the host, or one for all.
     pub container_ports: PortRange,
+    /// Addresses of the endpoint that they lead to; at most one of each family. A port of a family is offered through
+    /// one of a container's endpoints only.
+    pub targets: Vec<IpAddr>,
 }
 
 /// A container's connection to a network.

@@ -126,7 +126,7 @@ impl Scope {
                 self.owner(owner, op)?;
                 addresses.iter().try_for_each(|net| self.address(net.addr(), op))
             }
-            Op::EnsureLoopback(Loopback { name, owner }) => {
+            Op::EnsureLoopback(Loopback { name, owner }) | Op::UseInterface { name, owner } => {
                 self.interface(name, op)?;
                 self.owner(owner, op)
             }
@@ -151,6 +151,7 @@ impl Scope {
             | Op::MountDataset(_)
             | Op::UnmountDataset(_)
             | Op::RemoveInterface { .. }
+            | Op::ReleaseInterface { .. }
             | Op::RemoveAlias { .. }
             | Op::AllowAddress { .. }
             | Op::DenyAddress { .. }

@@ -103,6 +103,21 @@ pub enum Op {
         /// Whose it must be.
         owner: Owner,
     },
+    /// An interface that is the host's own counts as one of Kleene's networks while a network uses it. Nothing of the
+    /// interface itself is changed.
+    UseInterface {
+        /// Its name.
+        name: InterfaceName,
+        /// Who uses it.
+        owner: Owner,
+    },
+    /// The owner uses the interface no more; others may.
+    ReleaseInterface {
+        /// Its name.
+        name: InterfaceName,
+        /// Who used it.
+        owner: Owner,
+    },
     /// One more address on an interface.
     EnsureAlias {
         /// The interface.
@@ -170,6 +185,10 @@ impl Op {
                 name: pair.host.clone(),
                 owner: pair.owner.clone(),
             },
+            Self::UseInterface { name, owner } => Self::ReleaseInterface {
+                name: name.clone(),
+                owner: owner.clone(),
+            },
             Self::EnsureAlias { interface, address } => Self::RemoveAlias {
                 interface: interface.clone(),
                 address: *address,
@@ -194,6 +213,7 @@ impl Op {
             Self::DestroyDataset(_)
             | Self::DestroySnapshot(_)
             | Self::RemoveInterface { .. }
+            | Self::ReleaseInterface { .. }
             | Self::EnsureForwarding(_)
             | Self::ClearRules(_) => return None,
         })
@@ -210,7 +230,7 @@ impl Op {
             Self::EnsureBridge(_) => vec![Capability::Bridge],
             Self::EnsureLoopback(_) => vec![Capability::Loopback],
             Self::EnsurePair(_) => vec![Capability::Pair],
-            Self::EnsureAlias { .. } => vec![Capability::Alias],
+            Self::EnsureAlias { .. } | Self::UseInterface { .. } => vec![Capability::Alias],
             Self::EnsureForwarding(_) => vec![Capability::Forwarding],
             Self::SetRules { rules, .. } => {
                 let mut needed: Vec<_> = rules
@@ -235,6 +255,7 @@ impl Op {
             | Self::MountDataset(_)
             | Self::UnmountDataset(_)
             | Self::RemoveInterface { .. }
+            | Self::ReleaseInterface { .. }
             | Self::RemoveAlias { .. }
             | Self::AllowAddress { .. }
             | Self::DenyAddress { .. }
@@ -274,6 +295,8 @@ impl fmt::Display for Op {
                 )
             }
             Self::RemoveInterface { name, .. } => write!(f, "remove interface {name}"),
+            Self::UseInterface { name, .. } => write!(f, "use interface {name}"),
+            Self::ReleaseInterface { name, .. } => write!(f, "release interface {name}"),
             Self::EnsureAlias { interface, address } => write!(f, "address {address} on {interface}"),
             Self::RemoveAlias { interface, address } => {
                 write!(f, "remove address {address} from {interface}")
@@ -345,6 +368,14 @@ mod tests {
                 name: name.clone(),
                 owner: owner.clone(),
             },
+            Op::UseInterface {
+                name: name.clone(),
+                owner: owner.clone(),
+            },
+            Op::ReleaseInterface {
+                name: name.clone(),
+                owner: owner.clone(),
+            },
             Op::EnsureAlias {
                 interface: name.clone(),
                 address,
@@ -397,7 +428,15 @@ mod tests {
             let is_the_hosts = op.to_string().split(' ').next().is_some_and(|verb| {
                 matches!(
                     verb,
-                    "destroy" | "remove" | "no" | "rename" | "mount" | "unmount" | "allow" | "deny"
+                    "destroy"
+                        | "remove"
+                        | "release"
+                        | "no"
+                        | "rename"
+                        | "mount"
+                        | "unmount"
+                        | "allow"
+                        | "deny"
                 )
             });
             assert_eq!(engine_only, is_the_hosts, "{op}");

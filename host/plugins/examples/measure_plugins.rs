@@ -102,6 +102,7 @@ fn endpoint() -> Result<EndpointFacts, Failure> {
             interfaces: vec!["em0".parse()?],
             host_ports: PortRange::single(8080),
             container_ports: PortRange::single(80),
+            targets: vec!["10.0.2.2".parse()?, "fd00::2".parse()?],
         }],
     })
 }

@@ -4,7 +4,7 @@
 
 mod support;
 
-use kleene_plan::{EndpointFacts, NetworkFacts, Plan};
+use kleene_plan::{EndpointFacts, NetworkFacts, Plan, PublishedPort};
 use kleene_plugins::{BuildAction, BuildState, EngineKind, PluginState, Plugins, PluginsConfig, Variable};
 use support::{Home, bridge_network, endpoint, ipnet_network, published, volume};
 
@@ -89,10 +89,14 @@ fn the_interpreter_gives_the_same_plans() {
 fn loopback_and_custom_networks_are_planned_as_natively() {
     let home = Home::with(&["network-loopback"]);
     let plugins = home.open();
+    let one_port = PublishedPort {
+        targets: vec!["10.0.1.1".parse().unwrap()],
+        ..published().remove(0)
+    };
     let connection = EndpointFacts {
         addresses: vec!["10.0.1.1/24".parse().unwrap()],
         default_routes: vec![],
-        ..endpoint(false, published()[..1].to_vec())
+        ..endpoint(false, vec![one_port])
     };
     for (kind, interface) in [("loopback", "kleene0"), ("custom", "em0")] {
         let driver = plugins.network_driver(kind).unwrap();

@@ -139,6 +139,25 @@ CREATE TABLE networks (
 -- Custom networks live on an interface that is not ours, which several may share.
 CREATE UNIQUE INDEX networks_by_interface ON networks (interface) WHERE kind <> 'custom';
 
+-- The addresses of networks. Two networks with common addresses could not be routed.
+CREATE TABLE subnets (
+    network TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+    family  INTEGER NOT NULL CHECK (family IN (4, 6)),
+    first   BLOB NOT NULL CHECK (length(first) = CASE family WHEN 4 THEN 4 ELSE 16 END),  -- in network byte order
+    last    BLOB NOT NULL CHECK (length(last) = length(first) AND last >= first),
+    PRIMARY KEY (family, first),
+    UNIQUE (network, family)
+) STRICT, WITHOUT ROWID;
+
+-- No two overlap, so of those that begin before the new one's end only the last can reach into it: one look-up.
+CREATE TRIGGER subnets_apart BEFORE INSERT ON subnets
+BEGIN
+    SELECT RAISE(ABORT, 'subnets of two networks overlap')
+    WHERE NEW.first <= (
+        SELECT last FROM subnets WHERE family = NEW.family AND first <= NEW.last ORDER BY first DESC LIMIT 1
+    );
+END;
+
 CREATE TABLE endpoints (
     seq            INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order in which they were connected
     id             TEXT NOT NULL UNIQUE CHECK (length(id) = 12),

@@ -12,46 +12,7 @@ use rusqlite::params;
 use crate::error::{Result, StoreError};
 use crate::record::Endpoint;
 use crate::store::{Read, Write};
-
-/// A family of addresses, as numbers with a fixed width.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Width {
-    V4,
-    V6,
-}
-
-impl Width {
-    /// The column `family`.
-    fn family(self) -> u8 {
-        match self {
-            Self::V4 => 4,
-            Self::V6 => 6,
-        }
-    }
-
-    /// The column `address`: compares as the number does. A number that is too large cannot come here: it was made
-    /// from an address, or is at most the last of a subnet.
-    fn key(self, number: u128) -> Vec<u8> {
-        let bytes = number.to_be_bytes();
-        match self {
-            Self::V4 => bytes[12..].to_vec(),
-            Self::V6 => bytes.to_vec(),
-        }
-    }
-
-    fn number(key: &[u8]) -> u128 {
-        key.iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte))
-    }
-
-    /// The number behind this one, if it is an address.
-    fn next(self, number: u128) -> Option<u128> {
-        let last = match self {
-            Self::V4 => u128::from(u32::MAX),
-            Self::V6 => u128::MAX,
-        };
-        (number < last).then(|| number + 1)
-    }
-}
+use crate::width::{Width, number, number4};
 
 impl Read<'_> {
     /// The smallest address of a subnet that no endpoint of the network holds and that is not reserved (such as the
@@ -116,6 +77,19 @@ impl Read<'_> {
             Some(endpoint) => self.endpoint_by_id(&endpoint),
             None => Ok(None),
         }
+    }
+
+    /// Whether an endpoint of any network holds an address.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn is_leased(&self, address: IpAddr) -> Result<bool> {
+        let (width, number) = number(address);
+        // Through the subnets, of which one at most contains it.
+        let sql = "SELECT leased.network FROM address_leases AS leased WHERE family = ?1 AND address = ?2 AND network = \
+                   (SELECT network FROM subnets WHERE family = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1)";
+        let key = params![width.family(), width.key(number)];
+        Ok(self.row("address_leases", sql, key, |_| Ok(()))?.is_some())
     }
 
     fn smallest_free(
@@ -191,15 +165,4 @@ impl Write<'_> {
         )?;
         Ok(())
     }
-}
-
-fn number(address: IpAddr) -> (Width, u128) {
-    match address {
-        IpAddr::V4(address) => (Width::V4, number4(address)),
-        IpAddr::V6(address) => (Width::V6, u128::from(address)),
-    }
-}
-
-fn number4(address: Ipv4Addr) -> u128 {
-    u128::from(u32::from(address))
 }

@@ -39,6 +39,7 @@ mod resolve;
 mod store;
 mod time;
 mod volumes;
+mod width;
 
 pub use applied::Applied;
 pub use error::{Result, StoreError};

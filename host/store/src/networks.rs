@@ -1,12 +1,16 @@
 //! Networks in the database.
 
-use kleene_plan::{Id, NetworkKind};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use kleene_plan::{Id, InterfaceName, NetworkKind};
 use rusqlite::params;
 
 use crate::cells::Cells;
 use crate::error::{Result, StoreError};
 use crate::record::Network;
 use crate::store::{Read, Write};
+use crate::width::{Width, number};
 
 const COLUMNS: &str = "SELECT id, name, kind, interface, subnet, subnet6, gateway, gateway6, nat, icc, internal \
     FROM networks";
@@ -33,6 +37,47 @@ impl Read<'_> {
         self.rows("networks", &format!("{COLUMNS} ORDER BY name"), [], decode)
     }
 
+    /// The network of a name.
+    ///
+    /// # Errors
+    /// If the database fails or the record is damaged.
+    pub fn network_named(&self, name: &str) -> Result<Option<Id>> {
+        let sql = "SELECT id FROM networks WHERE name = ?";
+        self.row("networks", sql, [name], |cells| cells.parse("id"))
+    }
+
+    /// The network, other than custom ones, that has an interface for itself.
+    ///
+    /// # Errors
+    /// If the database fails or the record is damaged.
+    pub fn network_on(&self, interface: &InterfaceName) -> Result<Option<Id>> {
+        let sql = "SELECT id FROM networks WHERE interface = ? AND kind <> 'custom'";
+        self.row("networks", sql, [interface.as_str()], |cells| cells.parse("id"))
+    }
+
+    /// A network that has addresses in common with a subnet.
+    ///
+    /// # Errors
+    /// If the database fails or the record is damaged.
+    pub fn network_overlapping(&self, subnet: IpNet) -> Result<Option<Network>> {
+        let (width, first, last) = bounds(subnet);
+        let sql = "SELECT network, last >= ?2 AS overlaps FROM subnets WHERE family = ?1 AND first <= ?3 \
+                   ORDER BY first DESC LIMIT 1";
+        let found = self.row(
+            "subnets",
+            sql,
+            params![width.family(), first, last],
+            |cells| match cells.get("overlaps")? {
+                true => cells.parse::<Id>("network").map(Some),
+                false => Ok(None),
+            },
+        )?;
+        match found.flatten() {
+            Some(id) => self.network(&id),
+            None => Ok(None),
+        }
+    }
+
     /// A network as messages speak of it.
     pub(crate) fn network_in_words(&self, id: &Id) -> Result<String> {
         let sql = "SELECT id, name FROM networks WHERE id = ?";
@@ -48,7 +93,7 @@ impl Write<'_> {
     /// Adds a network.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] if another has its name or, unless it is custom, its interface.
+    /// [`StoreError::Taken`] if another has its name, some of its addresses or, unless it is custom, its interface.
     pub fn insert_network(&mut self, network: &Network) -> Result<()> {
         self.execute_or_explain(
             "INSERT INTO networks (id, name, kind, interface, subnet, subnet6, gateway, gateway6, nat, icc, internal) \
@@ -67,6 +112,28 @@ impl Write<'_> {
                 network.internal,
             ],
             |write| write.why_no_network(network),
+        )?;
+        let subnets = [network.subnet.map(IpNet::from), network.subnet6.map(IpNet::from)];
+        subnets
+            .into_iter()
+            .flatten()
+            .try_for_each(|subnet| self.insert_subnet(network, subnet))
+    }
+
+    fn insert_subnet(&mut self, network: &Network, subnet: IpNet) -> Result<()> {
+        let (width, first, last) = bounds(subnet);
+        self.execute_or_explain(
+            "INSERT INTO subnets (network, family, first, last) VALUES (?, ?, ?, ?)",
+            params![network.id.as_str(), width.family(), first, last],
+            |write| {
+                let Some(other) = write.network_overlapping(subnet)? else {
+                    return Ok(None);
+                };
+                Ok(Some(StoreError::Taken {
+                    what: format!("the subnet {subnet}, or a part of it,"),
+                    by: write.network_in_words(&other.id)?,
+                }))
+            },
         )?;
         Ok(())
     }
@@ -121,6 +188,16 @@ impl Write<'_> {
         }
         Ok(None)
     }
+}
+
+/// The first and the last address of a subnet as the database keeps them.
+fn bounds(subnet: IpNet) -> (Width, Vec<u8>, Vec<u8>) {
+    let key = |address: IpAddr| {
+        let (width, number) = number(address);
+        width.key(number)
+    };
+    let (width, _) = number(subnet.addr());
+    (width, key(subnet.network()), key(subnet.broadcast()))
 }
 
 fn decode(cells: &Cells<'_>) -> Result<Network> {

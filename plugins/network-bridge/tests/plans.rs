@@ -38,6 +38,7 @@ fn port(protocol: Protocol, interfaces: &[&str], host: (u16, u16), container: (u
         interfaces: interfaces.iter().map(|name| (*name).to_owned()).collect(),
         host_ports: range(host),
         container_ports: range(container),
+        targets: vec!["10.0.2.2".parse().unwrap(), "fd00::2".parse().unwrap()],
     }
 }
 

@@ -30,11 +30,15 @@ impl Driver for NetworkLoopback {
     }
 
     fn plan_network(network: Network) -> Result<Plan, PluginError> {
-        let rules = standard_rules::of_network(&network);
-        let mut ops = Vec::new();
-        if network.kind == LOOPBACK {
-            ops.push(Op::EnsureLoopback(network.on_interface));
-        }
+        let rules = match network.kind.as_str() {
+            LOOPBACK => standard_rules::of_network(&network),
+            _ => standard_rules::of_shared_network(&network),
+        };
+        let interface = match network.kind.as_str() {
+            LOOPBACK => Op::EnsureLoopback(network.on_interface),
+            _ => Op::UseInterface(network.on_interface),
+        };
+        let mut ops = vec![interface];
         if !network.internal {
             let families = network.subnets.iter().map(|subnet| subnet.net.address.family());
             ops.extend(families.map(Op::EnsureForwarding));
@@ -51,7 +55,11 @@ impl Driver for NetworkLoopback {
             )));
         }
         let mut plan = ipnet::borrow(&network, &endpoint);
-        let rules = standard_rules::of_endpoint(&endpoint);
+        let mut rules = match network.kind.as_str() {
+            LOOPBACK => Vec::new(),
+            _ => standard_rules::of_guest(&network, &endpoint),
+        };
+        rules.extend(standard_rules::of_endpoint(&endpoint));
         if !rules.is_empty() {
             plan.ops.push(Op::SetRules(rules));
         }

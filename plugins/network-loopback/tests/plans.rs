@@ -44,6 +44,7 @@ fn endpoint(vnet: bool) -> Endpoint {
                 last: 8090,
             },
             container_ports: PortRange { first: 80, last: 90 },
+            targets: vec!["10.0.1.1".parse().unwrap()],
         }],
     }
 }

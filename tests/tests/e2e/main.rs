@@ -19,5 +19,6 @@ mod running_connect;
 mod stopping;
 mod survival;
 mod terminal;
+mod traffic;
 mod volumes;
 mod web;

@@ -1,9 +1,11 @@
 //! Published ports: what a request says, who holds a port, and what a network driver is told.
 
+use std::net::IpAddr;
+
 use kleene_api::{ContainerConfig, NetworkDriver, PublishedPortConfig};
 use kleene_plan::{InterfaceName, ParsePortRangeError, PublishedPort};
 use kleene_platform::Listener;
-use kleene_store::{Container, ContainerPorts, Port};
+use kleene_store::{Container, ContainerPorts, Endpoint, Port};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -35,50 +37,97 @@ impl Engine {
             return Ok(());
         }
         let listeners = self.platform.listeners()?;
+        let mut leases = Vec::new();
         for port in &container.ports {
-            if let Some(taken) = listeners.iter().find(|listener| is_in_the_way(listener, port)) {
-                return Err(EngineError::conflict(format!(
-                    "port {}/{} of the host is in use by a process that listens on {}; stop it or publish another port",
-                    taken.port, taken.protocol, taken.address
-                )));
+            let interfaces = self.interfaces_of(port)?;
+            for listener in listeners.iter().filter(|listener| has_port(listener, port)) {
+                if self.is_in_the_way(listener, &interfaces)? {
+                    return Err(EngineError::conflict(format!(
+                        "port {}/{} of the host is in use by a process that listens on {}; stop it or publish another port",
+                        listener.port, listener.protocol, listener.address
+                    )));
+                }
             }
+            leases.extend(port.leases(&interfaces));
         }
-        let leases: Vec<_> = container
-            .ports
-            .iter()
-            .flat_map(|port| port.leases(&port.interfaces))
-            .collect();
         Ok(self
             .store
             .write(|write| write.lease_ports(&container.id, &leases))?)
     }
 
-    /// What a network driver is told of a container's ports. What is published on the host's way out is published on
-    /// its loopback interface as well, so that `localhost` works.
-    pub(crate) fn published(&self, container: &Container) -> Result<Vec<PublishedPort>> {
-        if container.ports.is_empty() {
+    /// What a network driver is told of the ports that are offered through one of a container's endpoints: those of a
+    /// family lead to the first endpoint, in the order in which it was connected, that has an address of the family.
+    pub(crate) fn published(
+        &self,
+        container: &Container,
+        endpoints: &[Endpoint],
+        through: &Endpoint,
+    ) -> Result<Vec<PublishedPort>> {
+        let targets = targets(endpoints, through);
+        if targets.is_empty() {
             return Ok(Vec::new());
         }
-        let (egress, loopback) = (self.platform.egress()?, self.platform.loopback());
         let port = |port: &Port| {
             let opposite = port.container_ports.opposite(port.host_ports);
-            let is_default = egress
-                .as_ref()
-                .is_some_and(|egress| port.interfaces.contains(egress));
             Ok(PublishedPort {
                 protocol: port.protocol,
-                interfaces: port
-                    .interfaces
-                    .iter()
-                    .chain(loopback.as_ref().filter(|_| is_default))
-                    .cloned()
-                    .collect(),
+                interfaces: self.interfaces_of(port)?,
                 host_ports: port.host_ports,
                 container_ports: opposite.map_err(|error| EngineError::invalid(error.to_string()))?,
+                targets: targets.clone(),
             })
         };
         container.ports.iter().map(port).collect()
     }
+
+    /// Where a port is published; empty: everywhere. What is published on the host's way out is published on its
+    /// loopback interface as well, so that `localhost` works.
+    fn interfaces_of(&self, port: &Port) -> Result<Vec<InterfaceName>> {
+        let mut interfaces = port.interfaces.clone();
+        if let (Some(egress), Some(loopback)) = (self.platform.egress()?, self.platform.loopback())
+            && interfaces.contains(&egress)
+            && !interfaces.contains(&loopback)
+        {
+            interfaces.push(loopback);
+        }
+        Ok(interfaces)
+    }
+
+    /// Whether redirected packets would never reach a socket, which is bound to an address at which the port would be
+    /// published. One that listens on a container's address is the container's own.
+    fn is_in_the_way(&self, listener: &Listener, interfaces: &[InterfaceName]) -> Result<bool> {
+        let address = listener.address.to_canonical();
+        if address.is_unspecified() {
+            return Ok(true);
+        }
+        if interfaces.is_empty() {
+            return Ok(!self.store.read(|read| read.is_leased(address))?);
+        }
+        for interface in interfaces {
+            if self.platform.addresses_of(interface)?.contains(&address) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn has_port(listener: &Listener, port: &Port) -> bool {
+    let ports = port.host_ports;
+    listener.protocol == port.protocol && (ports.first()..=ports.last()).contains(&listener.port)
+}
+
+/// The addresses of an endpoint to which published ports lead.
+fn targets(endpoints: &[Endpoint], through: &Endpoint) -> Vec<IpAddr> {
+    let first4 = endpoints.iter().find(|endpoint| endpoint.ip4.is_some());
+    let first6 = endpoints.iter().find(|endpoint| endpoint.ip6.is_some());
+    let is_it = |first: &&Endpoint| first.id == through.id;
+    let ip4 = first4.filter(is_it).and_then(|endpoint| endpoint.ip4);
+    let ip6 = first6.filter(is_it).and_then(|endpoint| endpoint.ip6);
+    ip4.map(IpAddr::from)
+        .into_iter()
+        .chain(ip6.map(IpAddr::from))
+        .collect()
 }
 
 fn parse_port(port: &PublishedPortConfig, egress: Option<&InterfaceName>) -> Result<Port> {
@@ -106,10 +155,4 @@ fn parse_port(port: &PublishedPortConfig, egress: Option<&InterfaceName>) -> Res
         host_ports,
         container_ports,
     })
-}
-
-/// Whatever address the socket is bound to: redirected packets would never reach it.
-fn is_in_the_way(listener: &Listener, port: &Port) -> bool {
-    let ports = port.host_ports;
-    listener.protocol == port.protocol && (ports.first()..=ports.last()).contains(&listener.port)
 }

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use kleene_plan::{
-    DatasetName, ExitStatus, Id, JailInterface, JailNetwork, JailSetting, JailSpec, Launch, LaunchMode, Op,
-    Plan, ProcessSpec,
+    DatasetName, ExitStatus, Family, Id, JailInterface, JailNetwork, JailSetting, JailSpec, Launch,
+    LaunchMode, Op, Plan, ProcessSpec,
 };
 use kleene_store::{Container, LastExit, NetworkDriver, Object};
 use kleene_supervisor::{Events, Inputs};
@@ -97,19 +97,26 @@ impl Engine {
         let mut endpoints = self
             .store
             .read(|read| read.endpoints_of_container(&container.id))?;
+        let connected = endpoints.clone();
         // Networks are visited in the order of their ids, as in 0.1.1.
         endpoints.sort_by(|a, b| a.network.cmp(&b.network));
-        let published = self.published(container)?;
         let mut plan = Plan::default();
         let mut routed = Vec::new();
         for endpoint in endpoints {
             let network = self.network_by_id(&endpoint.network)?;
             let facts = self.network_facts(&network)?;
+            let ports = self.published(container, &connected, &endpoint)?;
             let mut endpoint = self.endpoint_facts(container, &network, &endpoint);
-            endpoint.ports.clone_from(&published);
-            // One default route per family: the first network that has a gateway provides it.
+            endpoint.ports = ports;
+            // One default route per family: the first network that has a gateway, and an address for the container to
+            // reach it from, provides it.
             for gateway in facts.subnets.iter().filter_map(|subnet| subnet.gateway) {
-                if !routed.contains(&gateway.is_ipv4()) {
+                let family = Family::of(gateway);
+                let has_address = endpoint
+                    .addresses
+                    .iter()
+                    .any(|net| Family::of(net.addr()) == family);
+                if has_address && !routed.contains(&gateway.is_ipv4()) {
                     routed.push(gateway.is_ipv4());
                     endpoint.default_routes.push(gateway);
                 }

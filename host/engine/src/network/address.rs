@@ -4,95 +4,97 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kleene_api::AUTO;
-use kleene_plan::Family;
+use kleene_plan::{Family, NetworkFacts};
+use kleene_platform::Platform;
 use kleene_store::{Network, Read};
 
-use crate::Engine;
 use crate::error::{EngineError, Result};
 use crate::parse;
 
-/// Addresses of a network that are no endpoint's to have, apart from the network and broadcast address.
-#[derive(Debug)]
-pub(super) struct Reserved {
-    v4: Vec<Ipv4Addr>,
-    v6: Vec<Ipv6Addr>,
+/// The addresses of a network, of which some are no endpoint's to have: the gateways, and whatever the host has.
+pub(super) struct Pool<'e> {
+    platform: &'e dyn Platform,
+    network: &'e Network,
+    gateways: Vec<IpAddr>,
 }
 
-impl Reserved {
-    fn contains(&self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(address) => self.v4.contains(&address),
-            IpAddr::V6(address) => self.v6.contains(&address),
+impl<'e> Pool<'e> {
+    pub(super) fn new(platform: &'e dyn Platform, network: &'e Network, facts: &NetworkFacts) -> Self {
+        Self {
+            platform,
+            network,
+            gateways: facts.subnets.iter().filter_map(|subnet| subnet.gateway).collect(),
         }
     }
-}
 
-impl Engine {
-    /// The gateways of the network, and the addresses which the host has.
-    pub(super) fn reserved_addresses(&self, network: &Network) -> Result<Reserved> {
-        let facts = self.network_facts(network)?;
-        let gateways = facts.subnets.iter().filter_map(|subnet| subnet.gateway);
-        let interfaces = self.platform.interfaces()?;
-        let own = interfaces
-            .iter()
-            .flat_map(|interface| interface.addresses.iter().map(IpNet::addr));
-        let mut reserved = Reserved {
-            v4: Vec::new(),
-            v6: Vec::new(),
-        };
-        for address in gateways.chain(own) {
-            match address {
-                IpAddr::V4(address) => reserved.v4.push(address),
-                IpAddr::V6(address) => reserved.v6.push(address),
+    /// The IPv4 address that a request asks for: none, any that is free, or this one.
+    pub(super) fn choose4(&self, read: &Read<'_>, wanted: &str) -> Result<Option<Ipv4Addr>> {
+        match (wanted, self.network.subnet) {
+            ("", _) | (AUTO, None) => Ok(None),
+            (AUTO, Some(net)) => {
+                let mut reserved: Vec<_> = self.gateways.iter().filter_map(v4).collect();
+                while let Some(free) = read.allocate4(&self.network.id, net, &reserved)? {
+                    if !self.platform.has_address(free.into())? {
+                        return Ok(Some(free));
+                    }
+                    reserved.push(free);
+                }
+                Err(EngineError::conflict("no more inet IP's left in the network"))
+            }
+            (_, None) => Err(no_subnet(Family::Inet)),
+            (text, Some(net)) => {
+                let address = parse::address4(text)?;
+                self.refuse_unusable(read, address.into(), net.into())?;
+                Ok(Some(address))
             }
         }
-        Ok(reserved)
     }
-}
 
-/// The IPv4 address that a request asks for: none, any that is free, or this one.
-pub(super) fn choose4(
-    read: &Read<'_>,
-    network: &Network,
-    wanted: &str,
-    reserved: &Reserved,
-) -> Result<Option<Ipv4Addr>> {
-    match (wanted, network.subnet) {
-        ("", _) | (AUTO, None) => Ok(None),
-        (AUTO, Some(net)) => {
-            let free = read.allocate4(&network.id, net, &reserved.v4)?;
-            free.map(Some)
-                .ok_or_else(|| EngineError::conflict("no more inet IP's left in the network"))
-        }
-        (_, None) => Err(no_subnet(Family::Inet)),
-        (text, Some(net)) => {
-            let address = parse::address4(text)?;
-            refuse_unusable(address.into(), net.into(), network, reserved)?;
-            Ok(Some(address))
+    /// As [`choose4`](Self::choose4), for IPv6.
+    pub(super) fn choose6(&self, read: &Read<'_>, wanted: &str) -> Result<Option<Ipv6Addr>> {
+        match (wanted, self.network.subnet6) {
+            ("", _) | (AUTO, None) => Ok(None),
+            (AUTO, Some(net)) => {
+                let mut reserved: Vec<_> = self.gateways.iter().filter_map(v6).collect();
+                while let Some(free) = read.allocate6(&self.network.id, net, &reserved)? {
+                    if !self.platform.has_address(free.into())? {
+                        return Ok(Some(free));
+                    }
+                    reserved.push(free);
+                }
+                Err(EngineError::conflict("no more inet6 IP's left in the network"))
+            }
+            (_, None) => Err(no_subnet(Family::Inet6)),
+            (text, Some(net)) => {
+                let address = parse::address6(text)?;
+                self.refuse_unusable(read, address.into(), net.into())?;
+                Ok(Some(address))
+            }
         }
     }
-}
 
-/// As [`choose4`], for IPv6.
-pub(super) fn choose6(
-    read: &Read<'_>,
-    network: &Network,
-    wanted: &str,
-    reserved: &Reserved,
-) -> Result<Option<Ipv6Addr>> {
-    match (wanted, network.subnet6) {
-        ("", _) | (AUTO, None) => Ok(None),
-        (AUTO, Some(net)) => {
-            let free = read.allocate6(&network.id, net, &reserved.v6)?;
-            free.map(Some)
-                .ok_or_else(|| EngineError::conflict("no more inet6 IP's left in the network"))
+    fn refuse_unusable(&self, read: &Read<'_>, address: IpAddr, net: IpNet) -> Result<()> {
+        let name = &self.network.name;
+        if !net.contains(&address) {
+            return Err(EngineError::conflict(format!(
+                "address {address} is not in the subnet {net} of network '{name}'"
+            )));
         }
-        (_, None) => Err(no_subnet(Family::Inet6)),
-        (text, Some(net)) => {
-            let address = parse::address6(text)?;
-            refuse_unusable(address.into(), net.into(), network, reserved)?;
-            Ok(Some(address))
+        if is_end(net, address) {
+            return Err(EngineError::conflict(format!(
+                "address {address} is the network or broadcast address of {net}"
+            )));
         }
+        if read.address_holder(&self.network.id, address)?.is_some() {
+            // The lease is refused by the name of the container that has it.
+            return Ok(());
+        }
+        if self.gateways.contains(&address) || self.platform.has_address(address)? {
+            return Err(EngineError::conflict(format!(
+                "address {address} of network '{name}' is its gateway or belongs to the host; choose another one"
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -102,25 +104,24 @@ fn no_subnet(family: Family) -> EngineError {
     ))
 }
 
-fn refuse_unusable(address: IpAddr, net: IpNet, network: &Network, reserved: &Reserved) -> Result<()> {
-    let name = &network.name;
-    if !net.contains(&address) {
-        return Err(EngineError::conflict(format!(
-            "address {address} is not in the subnet {net} of network '{name}'"
-        )));
-    }
-    // In a /31 or /127 both addresses are hosts (RFC 3021, RFC 6164), in a /32 or /128 the only one is.
+/// Whether an address is one of the two of its subnet that no host has. In a /31 or /127 both addresses are hosts (RFC
+/// 3021, RFC 6164), in a /32 or /128 the only one is.
+pub(super) fn is_end(net: IpNet, address: IpAddr) -> bool {
     let has_ends = net.prefix_len() + 1 < net.max_prefix_len();
     let is_broadcast = net.addr().is_ipv4() && address == net.broadcast();
-    if has_ends && (address == net.network() || is_broadcast) {
-        return Err(EngineError::conflict(format!(
-            "address {address} is the network or broadcast address of {net}"
-        )));
+    has_ends && (address == net.network() || is_broadcast)
+}
+
+fn v4(address: &IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
     }
-    if reserved.contains(address) {
-        return Err(EngineError::conflict(format!(
-            "address {address} of network '{name}' is its gateway or belongs to the host; choose another one"
-        )));
+}
+
+fn v6(address: &IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(*address),
     }
-    Ok(())
 }

@@ -6,7 +6,7 @@ use kleene_api::EndPointConfig;
 use kleene_plan::{Id, InterfaceName, MacAddress, Op, Owner};
 use kleene_store::{Container, Endpoint, Network, NetworkDriver, Object, Read};
 
-use super::address::{choose4, choose6};
+use super::address::Pool;
 use crate::Engine;
 use crate::error::{EngineError, Result};
 use crate::locks::unpoisoned;
@@ -35,13 +35,13 @@ impl Engine {
             return Err(EngineError::AlreadyConnected);
         }
         refuse_driver(container, network)?;
-        let reserved = self.reserved_addresses(network)?;
         let id = Id::generate();
         let facts = self.network_facts(network)?;
+        let pool = Pool::new(&*self.platform, network, &facts);
         let new_endpoint = |read: &Read<'_>| -> Result<Endpoint> {
             Ok(Endpoint {
-                ip4: choose4(read, network, &config.ip_address, &reserved)?,
-                ip6: choose6(read, network, &config.ip_address6, &reserved)?,
+                ip4: pool.choose4(read, &config.ip_address)?,
+                ip6: pool.choose6(read, &config.ip_address6)?,
                 host_interface: pair_side(&id, 'a')?,
                 jail_interface: pair_side(&id, 'b')?,
                 mac: MacAddress::of_endpoint(&id),

@@ -1,9 +1,11 @@
 //! `POST /networks/create`.
 
+use ipnet::IpNet;
 use kleene_api::{NetworkConfig, NetworkType};
-use kleene_plan::{Family, Id, InterfaceName, NetworkKind, ObjectName};
+use kleene_plan::{Family, Id, InterfaceName, NetworkFacts, NetworkKind, ObjectName};
 use kleene_store::{Network, Object};
 
+use super::address::is_end;
 use crate::Engine;
 use crate::error::{EngineError, Result};
 use crate::locks::unpoisoned;
@@ -23,9 +25,8 @@ impl Engine {
         let gateway6 = parse::gateway("gateway6", &config.gateway6, Family::Inet6)?;
         if self
             .store
-            .read(|read| read.networks())?
-            .iter()
-            .any(|network| network.name.as_str() == config.name)
+            .read(|read| read.network_named(&config.name))?
+            .is_some()
         {
             return Err(EngineError::conflict("network name is already taken"));
         }
@@ -54,6 +55,7 @@ impl Engine {
         };
         self.refuse_overlap(&network)?;
         let facts = self.network_facts(&network)?;
+        refuse_gateway(&facts)?;
         let plan = self.plan_network(&facts)?;
         self.transact_and_keep(
             "create network",
@@ -66,26 +68,19 @@ impl Engine {
 
     /// The interface of a new network: the one named, or `kleene<N>` with the smallest number that is free.
     fn network_interface(&self, config: &NetworkConfig) -> Result<InterfaceName> {
-        let on_host = self.platform.interfaces()?;
-        let exists = |name: &InterfaceName| on_host.iter().any(|interface| interface.name == *name);
         if config.interface.is_empty() {
             if config.kind == NetworkType::Custom {
                 return Err(EngineError::conflict(
                     "a custom network needs the name of an existing interface",
                 ));
             }
-            let used = self.store.read(|read| read.networks())?;
-            let free = (0..).map(|number| format!("kleene{number}")).find_map(|name| {
-                let name: InterfaceName = name.parse().ok()?;
-                (!exists(&name) && !used.iter().any(|network| network.interface == name)).then_some(name)
-            });
-            return free.ok_or_else(|| EngineError::conflict("no interface name is free: name one"));
+            return self.free_interface();
         }
         let name: InterfaceName = config
             .interface
             .parse()
             .map_err(|error| EngineError::conflict(format!("{error}")))?;
-        match (config.kind, exists(&name)) {
+        match (config.kind, self.platform.has_interface(&name)?) {
             (NetworkType::Custom, false) => Err(EngineError::conflict(format!(
                 "there is no interface '{name}' on this host for a custom network"
             ))),
@@ -94,6 +89,19 @@ impl Engine {
                 "interface {name} exists already and does not belong to this network; choose another name"
             ))),
         }
+    }
+
+    fn free_interface(&self) -> Result<InterfaceName> {
+        for number in 0_u32.. {
+            let name: InterfaceName = format!("kleene{number}")
+                .parse()
+                .map_err(|error| EngineError::conflict(format!("no interface name is free: {error}")))?;
+            let is_used = self.store.read(|read| read.network_on(&name))?.is_some();
+            if !is_used && !self.platform.has_interface(&name)? {
+                return Ok(name);
+            }
+        }
+        Err(EngineError::conflict("no interface name is free: name one"))
     }
 
     /// The interface behind which the network hides. A custom network on the gateway's own interface does not hide:
@@ -112,18 +120,29 @@ impl Engine {
 
     /// Two networks with common addresses could not be routed.
     fn refuse_overlap(&self, network: &Network) -> Result<()> {
-        let overlaps = |other: &&Network| {
-            let v4 = network.subnet.zip(other.subnet);
-            let v6 = network.subnet6.zip(other.subnet6);
-            v4.is_some_and(|(a, b)| a.contains(&b) || b.contains(&a))
-                || v6.is_some_and(|(a, b)| a.contains(&b) || b.contains(&a))
-        };
-        match self.store.read(|read| read.networks())?.iter().find(overlaps) {
-            Some(other) => Err(EngineError::conflict(format!(
-                "the subnet of network '{}' overlaps with that of network '{}'; choose another one",
-                network.name, other.name
-            ))),
-            None => Ok(()),
+        let subnets = [network.subnet.map(IpNet::from), network.subnet6.map(IpNet::from)];
+        for subnet in subnets.into_iter().flatten() {
+            if let Some(other) = self.store.read(|read| read.network_overlapping(subnet))? {
+                return Err(EngineError::conflict(format!(
+                    "the subnet of network '{}' overlaps with that of network '{}'; choose another one",
+                    network.name, other.name
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A gateway that containers could not reach would keep them from starting.
+fn refuse_gateway(network: &NetworkFacts) -> Result<()> {
+    for subnet in &network.subnets {
+        let Some(gateway) = subnet.gateway else { continue };
+        if !subnet.net.contains(&gateway) || is_end(subnet.net, gateway) {
+            return Err(EngineError::conflict(format!(
+                "gateway {gateway} of network '{}' is no address of a host in its subnet {}; choose another one",
+                network.name, subnet.net
+            )));
         }
     }
+    Ok(())
 }

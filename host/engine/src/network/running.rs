@@ -42,12 +42,11 @@ impl Engine {
         endpoint: &Endpoint,
     ) -> Result<Plan> {
         let mut about = self.endpoint_facts(container, network, endpoint);
-        let others = self
+        let mut endpoints = self
             .store
             .read(|read| read.endpoints_of_container(&container.id))?;
-        if others.is_empty() {
-            about.ports = self.published(container)?;
-        }
+        endpoints.push(endpoint.clone());
+        about.ports = self.published(container, &endpoints, endpoint)?;
         let Plan { mut ops, jail } = self.plan_endpoint(facts, &about)?;
         let allow = |setting| match setting {
             JailSetting::Address(address) => Some(Op::AllowAddress {

@@ -115,16 +115,59 @@ fn a_port_on_which_a_process_of_the_host_listens_is_refused() {
     );
 }
 
-#[test]
-fn a_listener_on_a_loopback_address_is_in_the_way_too() {
-    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+fn listens_on(world: &World, address: &str) {
     world.sim.plant_listener(Listener {
         protocol: Protocol::Tcp,
-        address: "127.0.0.1".parse().unwrap(),
+        address: address.parse().unwrap(),
         port: 8080,
     });
-    let refused = refusal(start(&engine, "web"));
-    assert!(refused.contains("listens on 127.0.0.1"), "{refused}");
+}
+
+#[test]
+fn a_listener_on_an_address_of_the_interface_is_in_the_way_too() {
+    for address in ["192.0.2.10", "0.0.0.0", "::", "::ffff:192.0.2.10"] {
+        let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+        listens_on(&world, address);
+        let refused = refusal(start(&engine, "web"));
+        assert!(refused.contains(&format!("listens on {address}")), "{refused}");
+    }
+}
+
+#[test]
+fn a_listener_on_an_address_where_nothing_is_published_is_not_in_the_way() {
+    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+    // A container of an ipnet network, say.
+    listens_on(&world, "10.7.0.2");
+    start(&engine, "web").unwrap();
+}
+
+#[test]
+fn a_port_of_each_family_leads_to_the_first_endpoint_that_has_an_address_of_it() {
+    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+    let second = kleene_api::NetworkConfig {
+        subnet6: "fd00:2::/64".to_owned(),
+        ..bridge("second", "10.2.0.0/24")
+    };
+    engine.create_network(&second).unwrap();
+    engine.connect(&endpoint("web", "second")).unwrap();
+    start(&engine, "web").unwrap();
+    let inspected = engine.inspect_container("web").unwrap();
+    let shown = &inspected.container.public_ports[0];
+    assert_eq!(
+        (shown.ip_address.as_str(), shown.ip_address6.as_str()),
+        ("10.1.0.2", "fd00:2::1")
+    );
+    let mut targets: Vec<_> = inspected
+        .container_endpoints
+        .iter()
+        .flat_map(|endpoint| world.sim.rules(&Owner::Endpoint(endpoint.id.parse().unwrap())))
+        .filter_map(|rule| match rule {
+            kleene_plan::Rule::Rdr(rule) => Some(rule.to.to_string()),
+            _ => None,
+        })
+        .collect();
+    targets.sort();
+    assert_eq!(targets, ["10.1.0.2", "fd00:2::1"]);
 }
 
 #[test]

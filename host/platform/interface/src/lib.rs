@@ -8,6 +8,7 @@ mod facts;
 mod watch;
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,6 +80,38 @@ pub trait Platform: Debug + Send + Sync {
     /// # Errors
     /// If the host does not tell.
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>>;
+
+    /// Whether there is an interface of this name. A platform that can answer without listing them all does.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn has_interface(&self, name: &InterfaceName) -> Result<bool> {
+        Ok(self.interfaces()?.iter().any(|interface| interface.name == *name))
+    }
+
+    /// The addresses of one interface; none if it does not exist. As with [`has_interface`](Self::has_interface).
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn addresses_of(&self, name: &InterfaceName) -> Result<Vec<IpAddr>> {
+        let interfaces = self.interfaces()?.into_iter();
+        let addresses = interfaces
+            .filter(|interface| interface.name == *name)
+            .flat_map(|interface| interface.addresses);
+        Ok(addresses.map(|net| net.addr()).collect())
+    }
+
+    /// Whether an address is the host's own, on whichever interface. As with [`has_interface`](Self::has_interface).
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn has_address(&self, address: IpAddr) -> Result<bool> {
+        let interfaces = self.interfaces()?;
+        Ok(interfaces
+            .iter()
+            .flat_map(|interface| &interface.addresses)
+            .any(|net| net.addr() == address))
+    }
 
     /// The interfaces of the host's default routes.
     ///

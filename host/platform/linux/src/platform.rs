@@ -148,6 +148,11 @@ impl Platform for LinuxPlatform {
             }
             Op::EnsurePair(pair) => self.network.would_change_pair(pair)?,
             Op::RemoveInterface { name, owner } => self.network.would_remove(name, owner)?,
+            Op::UseInterface { name, owner } => {
+                self.network.must_exist(name)?;
+                self.firewall.would_use(name, owner)
+            }
+            Op::ReleaseInterface { name, owner } => self.firewall.is_used(name, owner),
             Op::EnsureAlias { interface, address } => self.network.would_add_address(interface, *address)?,
             Op::RemoveAlias { interface, address } => {
                 self.network.would_remove_address(interface, *address)?
@@ -190,6 +195,11 @@ impl Platform for LinuxPlatform {
                 // Of halves of pairs the firewall knows nothing; of a stranger's interface neither.
                 self.firewall.remove_network(name)
             }
+            Op::UseInterface { name, owner } => {
+                self.network.must_exist(name)?;
+                self.firewall.use_interface(name, owner)
+            }
+            Op::ReleaseInterface { name, owner } => self.firewall.release_interface(name, owner),
             Op::EnsureAlias { interface, address } => self.network.ensure_address(interface, *address),
             Op::RemoveAlias { interface, address } => self.network.remove_address(interface, *address),
             Op::AllowAddress { jail, address } => {
@@ -237,6 +247,18 @@ impl Platform for LinuxPlatform {
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {
         self.network.interfaces()
+    }
+
+    fn has_interface(&self, name: &InterfaceName) -> Result<bool> {
+        self.network.exists(name)
+    }
+
+    fn addresses_of(&self, name: &InterfaceName) -> Result<Vec<IpAddr>> {
+        self.network.addresses(name)
+    }
+
+    fn has_address(&self, address: IpAddr) -> Result<bool> {
+        self.network.is_local(address)
     }
 
     fn gateways(&self) -> Result<Gateways> {

@@ -70,6 +70,18 @@ pub(crate) fn render(
             )
         }
         Op::RemoveInterface { name, .. } => format!("ip link delete {name}"),
+        Op::UseInterface { name, .. } => {
+            format!(
+                "nft add element inet kleene networks {{ {name:?} }}",
+                name = name.as_str()
+            )
+        }
+        Op::ReleaseInterface { name, .. } => {
+            format!(
+                "nft delete element inet kleene networks {{ {name:?} }}",
+                name = name.as_str()
+            )
+        }
         Op::EnsureAlias { interface, address } => {
             format!("ip address add {address} dev {interface} proto 0x6b")
         }

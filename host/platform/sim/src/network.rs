@@ -14,6 +14,8 @@ pub(crate) struct Network {
     interfaces: BTreeMap<InterfaceName, Interface>,
     forwarding: BTreeSet<Family>,
     rules: BTreeMap<Owner, Vec<Rule>>,
+    /// Interfaces of the host's own that networks use.
+    used: BTreeSet<(InterfaceName, Owner)>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ impl Network {
             .retain(|_, interface| interface.kind == Kind::Foreign);
         self.forwarding.clear();
         self.rules.clear();
+        self.used.clear();
     }
 
     pub(crate) fn flush_rules(&mut self) {
@@ -179,6 +182,9 @@ impl Network {
                 lines.insert(format!("address {address} on {name}"), String::new());
             }
         }
+        for (name, owner) in &self.used {
+            lines.insert(format!("use of interface {name} by {owner}"), String::new());
+        }
         for family in &self.forwarding {
             lines.insert(format!("forwarding {family}"), String::new());
         }
@@ -206,6 +212,11 @@ impl Network {
                 Some(_) => Err(conflict(name)),
                 None => Ok(false),
             },
+            Op::UseInterface { name, owner } => match self.interfaces.contains_key(name) {
+                true => Ok(!self.used.contains(&(name.clone(), owner.clone()))),
+                false => Err(absent(name)),
+            },
+            Op::ReleaseInterface { name, owner } => Ok(self.used.contains(&(name.clone(), owner.clone()))),
             Op::EnsureAlias { interface, address } => self.would_add(interface, *address),
             Op::RemoveAlias { interface, address } => Ok(self
                 .interfaces
@@ -235,6 +246,12 @@ impl Network {
             }
             Op::EnsurePair(pair) => self.join(pair)?,
             Op::RemoveInterface { name, .. } => self.remove(name),
+            Op::UseInterface { name, owner } => {
+                self.used.insert((name.clone(), owner.clone()));
+            }
+            Op::ReleaseInterface { name, owner } => {
+                self.used.remove(&(name.clone(), owner.clone()));
+            }
             Op::EnsureAlias { interface, address } => {
                 self.existing(interface)?.addresses.insert(*address);
             }
@@ -362,11 +379,13 @@ impl Network {
     }
 
     fn existing(&mut self, name: &InterfaceName) -> Result<&mut Interface> {
-        self.interfaces
-            .get_mut(name)
-            .ok_or_else(|| PlatformError::NotFound {
-                object: format!("interface {name}"),
-            })
+        self.interfaces.get_mut(name).ok_or_else(|| absent(name))
+    }
+}
+
+fn absent(name: &InterfaceName) -> PlatformError {
+    PlatformError::NotFound {
+        object: format!("interface {name}"),
     }
 }
 

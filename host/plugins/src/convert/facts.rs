@@ -61,6 +61,7 @@ fn published_port(port: &PublishedPort) -> facts::PublishedPort {
         interfaces: port.interfaces.iter().map(ToString::to_string).collect(),
         host_ports: ports_to_wit(port.host_ports),
         container_ports: ports_to_wit(port.container_ports),
+        targets: port.targets.iter().copied().map(address_to_wit).collect(),
     }
 }
 

@@ -65,6 +65,10 @@ fn op_from_wit(op: planning::Op, owner: Option<&Owner>) -> Result<Op, String> {
             isolated: pair.isolated,
             owner: owner()?,
         }),
+        planning::Op::UseInterface(name) => Op::UseInterface {
+            name: parse(&name)?,
+            owner: owner()?,
+        },
         planning::Op::EnsureAlias(alias) => Op::EnsureAlias {
             interface: parse(&alias.on_interface)?,
             address: net_from_wit(alias.address)?,
@@ -124,6 +128,7 @@ fn op_to_wit(op: &Op) -> Result<planning::Op, String> {
             mac: pair.mac.to_string(),
             isolated: pair.isolated,
         }),
+        Op::UseInterface { name, .. } => planning::Op::UseInterface(name.to_string()),
         Op::EnsureAlias { interface, address } => planning::Op::EnsureAlias(planning::Alias {
             on_interface: interface.to_string(),
             address: net_to_wit(*address),
@@ -146,6 +151,7 @@ fn op_to_wit(op: &Op) -> Result<planning::Op, String> {
         | Op::MountDataset(_)
         | Op::UnmountDataset(_)
         | Op::RemoveInterface { .. }
+        | Op::ReleaseInterface { .. }
         | Op::RemoveAlias { .. }
         | Op::AllowAddress { .. }
         | Op::DenyAddress { .. }

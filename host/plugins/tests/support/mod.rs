@@ -126,6 +126,7 @@ pub fn port(protocol: Protocol, interfaces: &[&str], host: &str, container: &str
         interfaces: interfaces.iter().map(|name| name.parse().unwrap()).collect(),
         host_ports: range(host),
         container_ports: range(container),
+        targets: vec!["10.0.2.2".parse().unwrap(), "fd00::2".parse().unwrap()],
     }
 }
 

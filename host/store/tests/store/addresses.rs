@@ -121,6 +121,7 @@ fn an_address_that_is_held_is_refused_naming_the_holder() {
 
 #[test]
 fn networks_do_not_share_leases() {
+    // As the subnets of networks do not overlap, only a store that was damaged could have this.
     let store = crowded(2);
     lease4(&store, 100, Ipv4Addr::new(10, 0, 0, 1));
     change(&store, |write| {

@@ -68,14 +68,16 @@ pub fn container(number: u64) -> Container {
     }
 }
 
+/// A network of its own subnets: 10.0.0.0/16 and fd00::/64 is 3's, 10.1.0.0/16 and fd00:0:0:1::/64 is 4's, and so on.
 pub fn network(number: u64) -> Network {
+    let subnet = number - 3;
     Network {
         id: id(number),
         name: format!("net{number}").parse().unwrap(),
         kind: NetworkKind("bridge".parse().unwrap()),
         interface: format!("kleene{number}").parse().unwrap(),
-        subnet: Some("10.0.0.0/16".parse().unwrap()),
-        subnet6: Some("fd00::/64".parse().unwrap()),
+        subnet: Some(format!("10.{subnet}.0.0/16").parse().unwrap()),
+        subnet6: Some(format!("fd00:0:0:{subnet:x}::/64").parse().unwrap()),
         gateway: Gateway::Auto,
         gateway6: Gateway::None,
         nat: None,

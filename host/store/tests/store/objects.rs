@@ -258,6 +258,51 @@ fn networks_share_neither_name_nor_interface() {
 }
 
 #[test]
+fn networks_have_no_addresses_in_common() {
+    let store = furnished();
+    let with = |number: u64, subnet: &str, subnet6: &str| Network {
+        subnet: Some(subnet.parse().unwrap()),
+        subnet6: Some(subnet6.parse().unwrap()),
+        ..network(number)
+    };
+    let refused = |subnet: &str, subnet6: &str| {
+        refusal(&store, |write| write.insert_network(&with(9, subnet, subnet6)))
+    };
+    for inside_or_around in [
+        "10.0.0.0/16",
+        "10.0.7.0/24",
+        "10.0.255.255/32",
+        "10.0.0.0/8",
+        "0.0.0.0/0",
+    ] {
+        assert_eq!(
+            refused(inside_or_around, "fd09::/64"),
+            format!(
+                "the subnet {inside_or_around}, or a part of it, is already taken by network 'net3' (a00000000003)"
+            )
+        );
+    }
+    for inside_or_around in ["fd00::/64", "fd00::ffff:0:0:0/80", "fd00::/48", "::/0"] {
+        assert!(refused("10.9.0.0/16", inside_or_around).contains("is already taken by network 'net3'"));
+    }
+    for (number, subnet, subnet6) in [
+        (4, "9.255.255.255/32", "fcff:ffff::/32"),
+        (5, "10.1.0.0/16", "fd00:0:0:1::/64"),
+        (6, "255.255.255.255/32", "ffff::/16"),
+    ] {
+        change(&store, |write| {
+            write.insert_network(&with(number, subnet, subnet6))
+        })
+        .unwrap();
+    }
+    change(&store, |write| write.remove_network(&id(3))).unwrap();
+    change(&store, |write| {
+        write.insert_network(&with(9, "10.0.7.0/24", "fd00::/65"))
+    })
+    .unwrap();
+}
+
+#[test]
 fn custom_networks_may_share_an_interface() {
     let store = furnished();
     for number in [5, 6] {

@@ -56,9 +56,12 @@ impl Network {
         if address.addr().is_ipv6() {
             // Usable at once: what it could clash with is not of this host's making.
             message.header.flags |= AddressHeaderFlags::Nodad;
-            message
-                .attributes
-                .push(AddressAttribute::Flags(AddressFlags::Nodad));
+            let mut flags = AddressFlags::Nodad;
+            if address.prefix_len() == address.max_prefix_len() {
+                // Nobody else is behind it: a route beside that of the address itself would say nothing.
+                flags |= AddressFlags::Noprefixroute;
+            }
+            message.attributes.push(AddressAttribute::Flags(flags));
         }
         self.wait(request.execute())
             .or_failed(|| format!("put address {address} on interface {interface}"))
@@ -86,7 +89,7 @@ impl Network {
         }
     }
 
-    fn existing_link(&self, interface: &InterfaceName) -> Result<Link> {
+    pub(crate) fn existing_link(&self, interface: &InterfaceName) -> Result<Link> {
         self.link(interface.as_str())?
             .ok_or_else(|| PlatformError::NotFound {
                 object: format!("interface {interface}"),

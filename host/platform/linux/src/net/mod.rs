@@ -16,6 +16,7 @@ mod route;
 mod sysctl;
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::TryStreamExt;
 use kleene_plan::{InterfaceName, Owner};
@@ -39,6 +40,8 @@ pub(crate) struct Network {
     runtime: Runtime,
     handle: Handle,
     counter: AtomicU32,
+    /// Whose question is being answered.
+    turn: Mutex<()>,
 }
 
 impl Network {
@@ -59,6 +62,7 @@ impl Network {
             runtime,
             handle,
             counter: AtomicU32::new(0),
+            turn: Mutex::new(()),
         };
         for link in network
             .links()?
@@ -83,6 +87,8 @@ impl Network {
         &self,
         answer: impl Future<Output = std::result::Result<T, Error>>,
     ) -> std::result::Result<T, Said> {
+        // The kernel refuses to list two things at once over one socket (EBUSY).
+        let _one_at_a_time = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.runtime.block_on(answer).map_err(Said)
     }
 
@@ -133,6 +139,17 @@ impl Network {
             Err(said) if said.is(rustix::io::Errno::NODEV) => Ok(()),
             other => other,
         }
+    }
+
+    /// Whether an interface exists.
+    pub(crate) fn exists(&self, name: &InterfaceName) -> Result<bool> {
+        Ok(self.link(name.as_str())?.is_some())
+    }
+
+    /// # Errors
+    /// [`PlatformError::NotFound`] if an interface does not exist.
+    pub(crate) fn must_exist(&self, name: &InterfaceName) -> Result<()> {
+        self.existing_link(name).map(|_| ())
     }
 
     /// Whether an interface exists as the owner's.

@@ -7,7 +7,7 @@ use rtnetlink::{LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth};
 use rustix::io::Errno;
 
 use super::link::{Link, mark};
-use super::{Network, Said, conflict};
+use super::{Network, Said, conflict, sysctl};
 use crate::failure::OrFailed;
 
 impl Network {
@@ -78,14 +78,17 @@ impl Network {
                         .controller(bridge.index)
                         .build(),
                 )
-            })
-            .and_then(|()| self.finish_host_side(pair, link.index));
-        if let Err(said) = result {
+            });
+        let result = result.map_err(|said| refused(said, &pair.host)).and_then(|()| {
+            // It only hands frames to the bridge: the host has no address here, and no routes for one.
+            sysctl::write(&sysctl::ipv6(&pair.host, "disable_ipv6"), "1").or_failed(action)?;
+            self.finish_host_side(pair, link.index).or_failed(action)
+        });
+        if result.is_err() {
             self.delete(link.index)
                 .or_failed(|| format!("remove the unfinished pair of {}", pair.host))?;
-            return Err(refused(said, &pair.host));
         }
-        Ok(())
+        result
     }
 
     /// Isolated before it is up, so that no frame passes in between.

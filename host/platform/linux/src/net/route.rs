@@ -26,9 +26,13 @@ impl Network {
         let action = || "read the routing table".to_owned();
         let mut request = RouteMessage::default();
         request.header.address_family = family;
-        let routes = self
-            .wait(self.handle.route().get(request).execute().try_collect::<Vec<_>>())
-            .or_failed(action)?;
+        // The kernel looks into this table only: others hold a route for each address of the host.
+        request.header.table = RouteHeader::RT_TABLE_MAIN;
+        let routes = match self.wait(self.handle.route().get(request).execute().try_collect::<Vec<_>>()) {
+            // A table that nobody ever wrote to does not exist.
+            Err(said) if said.is(Errno::NOENT) => Vec::new(),
+            routes => routes.or_failed(action)?,
+        };
         let best = routes
             .iter()
             .filter(|route| {

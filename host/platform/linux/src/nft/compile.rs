@@ -5,7 +5,7 @@
 //! changes can be asked in any order, so all of one form are asked at once, by one look into one set.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kleene_plan::{
@@ -254,7 +254,10 @@ fn rdr(rule: &RdrRule, addresses: &Addresses, elements: &mut BTreeSet<Element>) 
                 .get(name)
                 .into_iter()
                 .flatten()
-                .filter(|address| Family::of(**address) == family);
+                .filter(|address| Family::of(**address) == family)
+                // The kernel takes answers from elsewhere for ::1 on the loopback interface only, so none would arrive.
+                // Refused, a client goes on with 127.0.0.1; redirected, it would wait.
+                .filter(|address| **address != IpAddr::V6(Ipv6Addr::LOCALHOST));
             std::iter::once((Arrival::On, format!("{} . ", quoted(name))))
                 .chain(at.map(|address| (Arrival::At, format!("{address} . "))))
                 .collect()

@@ -42,7 +42,7 @@ use kleene_plan::{Id, InterfaceName, Owner, Rule};
 use kleene_platform::Result;
 use loader::{Loader, Mode};
 use monitor::Generations;
-use ruleset::{Holder, Ruleset, Token, interface_elements};
+use ruleset::{Holder, Ruleset, Token, interface_elements, use_elements};
 use set::Element;
 pub(crate) use watch::FirewallWatch;
 use watch::Own;
@@ -160,6 +160,33 @@ impl Firewall {
     /// No longer counts an interface among those of Kleene's networks.
     pub(crate) fn remove_network(&self, name: &InterfaceName) -> Result<()> {
         self.change(Holder::Interface(name.clone()), None, || {
+            format!("take interface {name} out of the firewall")
+        })
+    }
+
+    /// Whether a network is known to use an interface of the host's.
+    pub(crate) fn is_used(&self, name: &InterfaceName, owner: &Owner) -> bool {
+        let holder = Holder::Use(owner.clone(), name.clone());
+        self.state().ruleset.held_by(&holder).is_some()
+    }
+
+    /// Whether [`use_interface`](Self::use_interface) would change anything.
+    pub(crate) fn would_use(&self, name: &InterfaceName, owner: &Owner) -> bool {
+        !self.is_used(name, owner) || !self.state().is_loaded()
+    }
+
+    /// Counts an interface of the host's among those of Kleene's networks, on behalf of one of them.
+    pub(crate) fn use_interface(&self, name: &InterfaceName, owner: &Owner) -> Result<()> {
+        let holder = Holder::Use(owner.clone(), name.clone());
+        self.change(holder, Some(use_elements(name)), || {
+            format!("make interface {name} known to the firewall")
+        })
+    }
+
+    /// No longer counts it, unless another network uses it.
+    pub(crate) fn release_interface(&self, name: &InterfaceName, owner: &Owner) -> Result<()> {
+        let holder = Holder::Use(owner.clone(), name.clone());
+        self.change(holder, None, || {
             format!("take interface {name} out of the firewall")
         })
     }

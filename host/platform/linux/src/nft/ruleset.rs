@@ -14,6 +14,8 @@ use super::set::{Chain, Element, Set};
 pub(crate) enum Holder {
     /// An interface of one of Kleene's networks.
     Interface(InterfaceName),
+    /// A network that uses an interface of the host's.
+    Use(Owner, InterfaceName),
     /// An owner of rules.
     Owner(Owner),
 }
@@ -22,6 +24,7 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interface(name) => name.fmt(f),
+            Self::Use(owner, name) => write!(f, "{owner} on {name}"),
             Self::Owner(owner) => owner.fmt(f),
         }
     }
@@ -52,6 +55,15 @@ pub(crate) struct Change {
     new: Vec<Element>,
     sets_gone: BTreeSet<Set>,
     sets_new: BTreeSet<Set>,
+}
+
+/// The elements by which an interface of the host's is known as one that a network uses.
+pub(crate) fn use_elements(name: &InterfaceName) -> BTreeSet<Element> {
+    BTreeSet::from([Element {
+        set: Set::Networks,
+        key: quoted(name),
+        value: None,
+    }])
 }
 
 /// The elements by which a network's interface is known.

@@ -10,9 +10,9 @@ use super::field::{Field, Way, concatenated, digit, header};
 /// A set or map.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Set {
-    /// Interfaces of Kleene's networks and the loopback interface.
+    /// Interfaces of Kleene's networks, those of the host's that they use, and the loopback interface.
     Networks,
-    /// Interfaces of Kleene's networks.
+    /// Interfaces that Kleene made for networks: behind them are containers and nobody else.
     Bridges,
     /// Pairs of the same interface: where packets go back the way they came.
     Hairpins,
@@ -300,7 +300,7 @@ impl Set {
                     Arrival::At => {
                         let rule = dnat(&format!("{header} daddr . "));
                         vec![
-                            (Chain::Prerouting, format!("iifname @networks {rule}")),
+                            (Chain::Prerouting, format!("iifname @bridges {rule}")),
                             (Chain::RedirectOwn, rule),
                         ]
                     }

@@ -1,0 +1,1 @@
+//! Containers on several networks, and many containers at once.
