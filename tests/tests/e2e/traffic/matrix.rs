@@ -19,7 +19,7 @@ fn check(cell: Cell, table: &str) {
 
     scene.host.klee("network disconnect net web").ok();
     scene.expect_nobody_reaches_web("after it was disconnected");
-    scene.host.klee("rm -f web").ok();
+    scene.host.klee("container rm -f web").ok();
     let left = scene.host.traces().unwrap().since(&before);
     assert!(left.is_empty(), "left after `web` was removed:\n{left}");
 }
@@ -131,7 +131,7 @@ fn bridge_vnet_internal_without_icc() {
         web        TUI  TU      --         ---
         neighbour  ---  --      --         ---
         stranger   TU-  --      TU         TUI as the host
-        host       TUI  TU      TU
+        host       ---  --      TU
         outside    TU-  --      TU
         ",
     );

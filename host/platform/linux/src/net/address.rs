@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use kleene_plan::InterfaceName;
 use kleene_platform::{PlatformError, Result};
 use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol,
+    AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
 };
 
 use super::{Link, Network};
@@ -60,6 +60,10 @@ impl Network {
             if address.prefix_len() == address.max_prefix_len() {
                 // Nobody else is behind it: a route beside that of the address itself would say nothing.
                 flags |= AddressFlags::Noprefixroute;
+                // Nor does the host speak from it by itself, as it would from the latest of its addresses.
+                let mut lifetimes = CacheInfo::default();
+                lifetimes.ifa_valid = u32::MAX;
+                message.attributes.push(AddressAttribute::CacheInfo(lifetimes));
             }
             message.attributes.push(AddressAttribute::Flags(flags));
         }
