@@ -51,6 +51,13 @@ impl Traces {
         Self(self.0.iter().map(new).collect())
     }
 
+    /// All but one kind.
+    #[must_use]
+    pub fn without(mut self, kind: &str) -> Self {
+        self.0.retain(|(other, _)| *other != kind);
+        self
+    }
+
     /// Whether there is nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

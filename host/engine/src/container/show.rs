@@ -70,9 +70,11 @@ impl Engine {
         let mut endpoints = self
             .store
             .read(|read| read.endpoints_of_container(&container.id))?;
+        // Ports lead to the first one connected; shown are all by network.
+        let shown = wire::container(&container, &endpoints, self.platform.as_ref());
         endpoints.sort_by(|a, b| a.network.cmp(&b.network));
         Ok(ContainerInspect {
-            container: wire::container(&container, &endpoints, self.platform.as_ref()),
+            container: shown,
             container_endpoints: endpoints
                 .iter()
                 .map(|endpoint| wire::endpoint(endpoint, &container))

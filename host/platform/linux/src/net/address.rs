@@ -67,7 +67,7 @@ impl Network {
             }
             message.attributes.push(AddressAttribute::Flags(flags));
         }
-        self.wait(request.execute())
+        self.wait(|| request.execute())
             .or_failed(|| format!("put address {address} on interface {interface}"))
     }
 
@@ -87,7 +87,7 @@ impl Network {
         let Some(found) = self.own_address(&link, address.addr())? else {
             return Ok(());
         };
-        match self.wait(self.handle.address().del(found.message).execute()) {
+        match self.wait(|| self.handle.address().del(found.message).execute()) {
             Err(said) if said.is(rustix::io::Errno::ADDRNOTAVAIL) => Ok(()),
             result => result.or_failed(|| format!("take address {address} from interface {interface}")),
         }
@@ -127,9 +127,9 @@ impl Network {
     }
 
     pub(crate) fn addresses_of(&self, index: u32) -> Result<Vec<Found>> {
-        let request = self.handle.address().get().set_link_index_filter(index).execute();
+        let request = self.handle.address().get().set_link_index_filter(index);
         let messages = self
-            .wait(request.try_collect::<Vec<_>>())
+            .wait(|| request.execute().try_collect::<Vec<_>>())
             .or_failed(|| format!("list the addresses of interface number {index}"))?;
         Ok(messages.into_iter().filter_map(Found::read).collect())
     }
@@ -149,7 +149,7 @@ impl Network {
     /// All addresses of the host by the index of their interface.
     pub(crate) fn all_addresses(&self) -> Result<HashMap<u32, Vec<IpNet>>> {
         let messages = self
-            .wait(self.handle.address().get().execute().try_collect::<Vec<_>>())
+            .wait(|| self.handle.address().get().execute().try_collect::<Vec<_>>())
             .or_failed(|| "list addresses".to_owned())?;
         let mut addresses: HashMap<u32, Vec<IpNet>> = HashMap::new();
         for found in messages.into_iter().filter_map(Found::read) {

@@ -83,18 +83,19 @@ impl Network {
         )
     }
 
-    fn wait<T>(
-        &self,
-        answer: impl Future<Output = std::result::Result<T, Error>>,
-    ) -> std::result::Result<T, Said> {
-        // The kernel refuses to list two things at once over one socket (EBUSY).
+    fn wait<T, F>(&self, ask: impl FnOnce() -> F) -> std::result::Result<T, Said>
+    where
+        F: Future<Output = std::result::Result<T, Error>>,
+    {
+        // The kernel refuses to list two things at once over one socket (EBUSY). A question is sent as soon as it is
+        // made, so it is made in its turn.
         let _one_at_a_time = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.runtime.block_on(answer).map_err(Said)
+        self.runtime.block_on(ask()).map_err(Said)
     }
 
     /// All interfaces.
     fn links(&self) -> Result<Vec<Link>> {
-        let links = self.wait(self.handle.link().get().execute().try_collect::<Vec<_>>());
+        let links = self.wait(|| self.handle.link().get().execute().try_collect::<Vec<_>>());
         Ok(links
             .or_failed(|| "list interfaces".to_owned())?
             .iter()
@@ -116,8 +117,7 @@ impl Network {
     }
 
     fn one_link(&self, request: LinkGetRequest, action: impl FnOnce() -> String) -> Result<Option<Link>> {
-        let request = request.execute();
-        let answer = self.wait(async move { std::pin::pin!(request).try_next().await });
+        let answer = self.wait(|| async move { std::pin::pin!(request.execute()).try_next().await });
         match answer {
             Ok(link) => Ok(link.as_ref().map(Link::from)),
             Err(said) if said.is(rustix::io::Errno::NODEV) => Ok(None),
@@ -126,16 +126,16 @@ impl Network {
     }
 
     fn change(&self, message: LinkMessage) -> std::result::Result<(), Said> {
-        self.wait(self.handle.link().change(message).execute())
+        self.wait(|| self.handle.link().change(message).execute())
     }
 
     fn create(&self, message: LinkMessage) -> std::result::Result<(), Said> {
-        self.wait(self.handle.link().add(message).execute())
+        self.wait(|| self.handle.link().add(message).execute())
     }
 
     /// Deletes an interface; an absent one is a success.
     fn delete(&self, index: u32) -> std::result::Result<(), Said> {
-        match self.wait(self.handle.link().del(index).execute()) {
+        match self.wait(|| self.handle.link().del(index).execute()) {
             Err(said) if said.is(rustix::io::Errno::NODEV) => Ok(()),
             other => other,
         }

@@ -28,7 +28,7 @@ impl Network {
         request.header.address_family = family;
         // The kernel looks into this table only: others hold a route for each address of the host.
         request.header.table = RouteHeader::RT_TABLE_MAIN;
-        let routes = match self.wait(self.handle.route().get(request).execute().try_collect::<Vec<_>>()) {
+        let routes = match self.wait(|| self.handle.route().get(request).execute().try_collect::<Vec<_>>()) {
             // A table that nobody ever wrote to does not exist.
             Err(said) if said.is(Errno::NOENT) => Vec::new(),
             routes => routes.or_failed(action)?,
@@ -60,8 +60,8 @@ impl Network {
         request
             .attributes
             .push(RouteAttribute::Destination(address.into()));
-        let request = self.handle.route().get(request).execute();
-        match self.wait(async move { std::pin::pin!(request).try_next().await }) {
+        let request = self.handle.route().get(request);
+        match self.wait(|| async move { std::pin::pin!(request.execute()).try_next().await }) {
             Err(said)
                 if said.is(Errno::NETUNREACH) || said.is(Errno::HOSTUNREACH) || said.is(Errno::NETDOWN) =>
             {
