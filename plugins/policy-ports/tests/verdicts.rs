@@ -63,6 +63,7 @@ fn ask_at(site: &str, question: Question) -> String {
                 .collect(),
             host_ports: ports,
             container_ports: ports,
+            targets: vec!["10.0.2.2".parse().unwrap()],
         }],
     };
     let network = Network {

@@ -23,7 +23,8 @@ fn host_with(settings: &str) -> Host {
     build_site(&host);
     host.configure(settings).unwrap();
     host.run("ip address add fd01::1/64 dev uplink nodad").ok();
-    host.run(&format!("ip -6 route add default via {OUTSIDE6}")).ok();
+    host.run(&format!("ip -6 route replace default via {OUTSIDE6}"))
+        .ok();
     host.run_outside(&format!("ip address add {OUTSIDE6}/64 dev uplink nodad"))
         .ok();
     let directory = host.directory("outside");

@@ -58,9 +58,10 @@ impl Engine {
             let endpoint = new_endpoint(write)?;
             write.insert_endpoint(&endpoint)?;
             // Asked now, so that a refusal comes with the request and not with the next start.
-            let mut endpoint = self.endpoint_facts(container, network, &endpoint);
-            endpoint.ports = self.published(container)?;
-            self.plan_endpoint(&facts, &endpoint)?;
+            let mut about = self.endpoint_facts(container, network, &endpoint);
+            let connected = [endpoints.as_slice(), std::slice::from_ref(&endpoint)].concat();
+            about.ports = self.published(container, &connected, &endpoint)?;
+            self.plan_endpoint(&facts, &about)?;
             Ok(())
         })
     }

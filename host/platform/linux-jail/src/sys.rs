@@ -205,7 +205,15 @@ const BPF_F_REPLACE: u32 = 4;
 /// Loads an eBPF program after the kernel has checked it (bpf(2)). If it does not pass, the error is what the kernel
 /// wrote about it.
 pub(crate) fn load_bpf_program(program: &[u64], program_type: u32, attach_type: u32) -> io::Result<OwnedFd> {
-    let refused = match try_load_bpf_program(program, program_type, attach_type, &mut []) {
+    // The kernel's check of a program gives up when a signal comes meanwhile (EAGAIN).
+    let mut attempts = 0..5;
+    let first = loop {
+        match try_load_bpf_program(program, program_type, attach_type, &mut []) {
+            Err(error) if error.raw_os_error() == Some(libc::EAGAIN) && attempts.next().is_some() => {}
+            loaded => break loaded,
+        }
+    };
+    let refused = match first {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EACCES)) => error,
         loaded => return loaded,
     };
