@@ -93,6 +93,11 @@ fn interfaces(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
         .collect())
 }
 
+/// Whether a line is about link-local addresses, which come and go with their interface, a little later.
+fn is_link_local(line: &str) -> bool {
+    line.contains("fe80:")
+}
+
 /// Each with its interface.
 fn addresses(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
     let text = output(sandbox, "ip", &["-oneline", "address", "show"])?;
@@ -100,7 +105,8 @@ fn addresses(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
         let words: Vec<_> = line.split_ascii_whitespace().skip(1).take(3).collect();
         words.join(" ")
     };
-    Ok(text.lines().map(address).collect())
+    let lines = text.lines().filter(|line| !is_link_local(line));
+    Ok(lines.map(address).collect())
 }
 
 fn routes(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
@@ -112,7 +118,11 @@ fn routes(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
             .lines()
             .map(str::trim)
             .filter(|line| !line.starts_with("anycast"));
-        routes.extend(lines.map(str::to_owned));
+        // Whether anybody is on the other side of a bridge is nothing of ours.
+        let lines = lines
+            .filter(|line| !is_link_local(line))
+            .map(|line| line.replace(" linkdown", ""));
+        routes.extend(lines.filter(|line| !line.starts_with("multicast ff00::/8")));
     }
     Ok(routes)
 }

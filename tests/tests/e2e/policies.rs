@@ -1,11 +1,8 @@
 //! Policies of a site, on real traffic: which destinations are reached, which ports may be published.
 
-use kleene_tests::{HOST, Host, OUTSIDE, write};
+use kleene_tests::{HOST, Host, OUTSIDE, OUTSIDE6, write};
 
 use crate::web::{PAGE, build_site, fetch, fetch_command, fetch_from_outside};
-
-/// The other machine's IPv6 address.
-const OUTSIDE6: &str = "fd01::2";
 
 /// Networks named so reach port 80 of the other machine, and nothing else.
 const EGRESS: &str = r#"
@@ -13,20 +10,15 @@ const EGRESS: &str = r#"
 name = "build-*"
 allow = [
     { to = "192.0.2.2", protocol = "tcp", ports = 80 },
-    { to = "fd01::2", protocol = "tcp", ports = 80 },
+    { to = "2001:db8::2", protocol = "tcp", ports = 80 },
 ]
 "#;
 
-/// A host with these settings, IPv6 and the images `minimal` and `site`; the other machine serves at ports 80 and 81.
+/// A host with these settings and the images `minimal` and `site`; the other machine serves at ports 80 and 81.
 fn host_with(settings: &str) -> Host {
     let mut host = Host::with_minimal_image();
     build_site(&host);
     host.configure(settings).unwrap();
-    host.run("ip address add fd01::1/64 dev uplink nodad").ok();
-    host.run(&format!("ip -6 route replace default via {OUTSIDE6}"))
-        .ok();
-    host.run_outside(&format!("ip address add {OUTSIDE6}/64 dev uplink nodad"))
-        .ok();
     let directory = host.directory("outside");
     write(directory.join("index.html"), PAGE);
     for port in [80, 81] {

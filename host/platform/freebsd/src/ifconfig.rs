@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use kleene_plan::{InterfaceName, MacAddress, Owner};
+use kleene_plan::{Id, InterfaceName, MacAddress, Owner};
 
 use crate::command::{Command, Parsed, Program, ToolError};
 
@@ -68,6 +68,11 @@ impl Interface {
         self.groups.contains(kind.word())
     }
 
+    /// How many networks use it that did not make it.
+    pub(crate) fn users(&self) -> usize {
+        self.groups.iter().filter(|group| is_user_group(group)).count()
+    }
+
     pub(crate) fn member(&self, name: &InterfaceName) -> Option<&Member> {
         self.members.iter().find(|member| member.name == name.as_str())
     }
@@ -106,6 +111,28 @@ pub(crate) fn mark_and_rename(draft: &str, owner: &Owner, name: &InterfaceName) 
         "name",
         name.as_str(),
     ])
+}
+
+/// The group that an interface of the host's is in while a network uses it. Names of groups do not end in a digit.
+pub(crate) fn user_group(owner: &Owner) -> String {
+    match owner {
+        Owner::Network(id) | Owner::Endpoint(id) => format!("k{id}u"),
+    }
+}
+
+/// Whether a name is one of [`user_group`]'s.
+fn is_user_group(name: &str) -> bool {
+    let id = name.strip_prefix('k').and_then(|rest| rest.strip_suffix('u'));
+    id.is_some_and(|id| id.parse::<Id>().is_ok())
+}
+
+/// Puts an interface into the group of Kleene's networks, and of one of them.
+pub(crate) fn enter_groups(name: &str, user: &str) -> Command {
+    ifconfig([name, "group", GROUP, "group", user])
+}
+
+pub(crate) fn leave_group(name: &str, group: &str) -> Command {
+    ifconfig([name, "-group", group])
 }
 
 pub(crate) fn set_mac(name: &str, mac: MacAddress) -> Command {
@@ -297,6 +324,23 @@ mod tests {
             };
             assert_eq!(interface.owner(), None, "{description}");
         }
+    }
+
+    #[test]
+    fn networks_that_use_an_interface_are_counted_by_their_groups() {
+        let user = |id: &str| user_group(&Owner::Network(id.parse().unwrap()));
+        let groups = [
+            GROUP.to_owned(),
+            "kleeneu".to_owned(),
+            user("0a1b2c3d4e5f"),
+            user("aaaaaaaaaaaa"),
+        ];
+        let interface = Interface {
+            groups: groups.into(),
+            ..Interface::default()
+        };
+        assert_eq!(interface.users(), 2);
+        assert_eq!(user("0a1b2c3d4e5f"), "k0a1b2c3d4e5fu");
     }
 
     #[test]

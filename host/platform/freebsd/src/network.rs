@@ -113,6 +113,51 @@ impl Network {
         cause
     }
 
+    // Interfaces of the host's that networks use
+
+    pub(crate) fn would_use(&self, name: &InterfaceName, owner: &Owner) -> Result<bool> {
+        let groups = self.existing(name)?.groups;
+        Ok(!groups.contains(ifconfig::GROUP) || !groups.contains(&ifconfig::user_group(owner)))
+    }
+
+    /// An interface that is not ours in the group of our networks, where rules look for it.
+    pub(crate) fn use_interface(&self, name: &InterfaceName, owner: &Owner) -> Result<()> {
+        if !self.would_use(name, owner)? {
+            return Ok(());
+        }
+        let command = ifconfig::enter_groups(name.as_str(), &ifconfig::user_group(owner));
+        self.run(&command, || {
+            format!("put interface {name} into the groups of its networks")
+        })
+    }
+
+    pub(crate) fn is_used(&self, name: &InterfaceName, owner: &Owner) -> Result<bool> {
+        let found = self.look(name.as_str())?;
+        Ok(found.is_some_and(|found| found.groups.contains(&ifconfig::user_group(owner))))
+    }
+
+    /// Out of the groups again; out of that of all networks with the last that uses it.
+    pub(crate) fn release_interface(&self, name: &InterfaceName, owner: &Owner) -> Result<()> {
+        let user = ifconfig::user_group(owner);
+        let Some(found) = self
+            .look(name.as_str())?
+            .filter(|found| found.groups.contains(&user))
+        else {
+            return Ok(());
+        };
+        let action = || format!("take interface {name} out of the groups of its networks");
+        if found.users() == 1 {
+            self.run(&ifconfig::leave_group(name.as_str(), ifconfig::GROUP), action)?;
+        }
+        self.run(&ifconfig::leave_group(name.as_str(), &user), action)
+    }
+
+    fn existing(&self, name: &InterfaceName) -> Result<Interface> {
+        self.look(name.as_str())?.ok_or_else(|| PlatformError::NotFound {
+            object: format!("interface {name}"),
+        })
+    }
+
     // Pairs
 
     pub(crate) fn would_change_pair(&self, pair: &Pair) -> Result<bool> {

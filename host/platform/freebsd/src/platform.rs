@@ -96,6 +96,8 @@ impl Platform for FreeBsdPlatform {
             Op::EnsureLoopback(loopback) => self.network.would_change_loopback(loopback),
             Op::EnsurePair(pair) => self.network.would_change_pair(pair),
             Op::RemoveInterface { name, owner } => self.network.would_remove(name, owner),
+            Op::UseInterface { name, owner } => self.network.would_use(name, owner),
+            Op::ReleaseInterface { name, owner } => self.network.is_used(name, owner),
             Op::EnsureAlias { interface, address } => self.network.would_add_address(interface, *address),
             Op::RemoveAlias { interface, address } => self.network.would_remove_address(interface, *address),
             Op::AllowAddress { jail, address } => {
@@ -129,6 +131,8 @@ impl Platform for FreeBsdPlatform {
             Op::EnsureLoopback(loopback) => self.network.ensure_loopback(loopback),
             Op::EnsurePair(pair) => self.network.ensure_pair(pair),
             Op::RemoveInterface { name, owner } => self.network.remove(name, owner),
+            Op::UseInterface { name, owner } => self.network.use_interface(name, owner),
+            Op::ReleaseInterface { name, owner } => self.network.release_interface(name, owner),
             Op::EnsureAlias { interface, address } => self.network.ensure_address(interface, *address),
             Op::RemoveAlias { interface, address } => self.network.remove_address(interface, *address),
             Op::AllowAddress { jail, address } => self.tools.allow_address(jail, *address),

@@ -34,6 +34,15 @@ pub(crate) fn render(op: &Op, datasets: &Datasets) -> String {
         Op::EnsureLoopback(Loopback { name, owner }) => interface(Kind::Loopback, name, owner),
         Op::EnsurePair(pair) => pair_commands(pair),
         Op::RemoveInterface { name, .. } => vec![ifconfig::destroy(name.as_str())],
+        Op::UseInterface { name, owner } => {
+            vec![ifconfig::enter_groups(
+                name.as_str(),
+                &ifconfig::user_group(owner),
+            )]
+        }
+        Op::ReleaseInterface { name, owner } => {
+            vec![ifconfig::leave_group(name.as_str(), &ifconfig::user_group(owner))]
+        }
         Op::EnsureAlias { interface, address } => put(interface, *address),
         Op::RemoveAlias { interface, address } => {
             vec![ifconfig::remove_address(interface.as_str(), *address)]
