@@ -57,7 +57,7 @@ fn containers_of_a_restricted_network_reach_what_is_allowed_and_nothing_else() {
             .ok();
             host.run_outside(&format!("ip route add 10.{net}.0.0/24 via {HOST}"))
                 .ok();
-            host.run_outside(&format!("ip route add fd00:{net}::/64 via fd01::1"))
+            host.run_outside(&format!("ip route add fd00:{net}::/64 via 2001:db8::1"))
                 .ok();
         }
         let (restricted, free) = (format!("build-{number}"), format!("free-{number}"));
