@@ -14,6 +14,7 @@ mod image;
 mod lenient;
 mod message;
 mod network;
+mod plan;
 mod system;
 mod volume;
 mod wire_enum;
@@ -30,6 +31,7 @@ pub use message::{MessageType, WebSocketMessage};
 pub use network::{
     AUTO, EndPoint, EndPointConfig, HOST_GATEWAY, Network, NetworkConfig, NetworkInspect, NetworkType,
 };
+pub use plan::{ContainerPlanConfig, Plan, PlanStep};
 pub use system::{Diagnosis, HostCheck, Repair, Repaired, Unrepaired};
 pub use volume::{Volume, VolumeConfig, VolumeInspect};
 pub use wire_enum::UnknownValue;

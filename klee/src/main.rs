@@ -11,6 +11,7 @@ mod config;
 mod container;
 mod context;
 mod detach;
+mod dry_run;
 mod failure;
 mod format;
 mod help;

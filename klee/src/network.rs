@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use kleene_api::{AUTO, EndPointConfig, HOST_GATEWAY, IdResponse, Network, NetworkConfig, NetworkType};
 
 use crate::client::Route;
+use crate::dry_run::DryRun;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::format::Inspection;
 use crate::listing::Listing;
@@ -50,6 +51,8 @@ pub struct Connect {
     /// IPv6 address (default: chosen by the daemon)
     #[arg(long, value_name = "ADDRESS")]
     ip6: Option<String>,
+    #[command(flatten)]
+    dry_run: DryRun,
     /// Name, id, or beginning of an id
     network: String,
     /// Name, id, or beginning of an id
@@ -65,6 +68,9 @@ impl Connect {
             ip_address6: or_auto(self.ip6),
             network: self.network,
         };
+        if self.dry_run.is_wanted() {
+            return self.dry_run.show(session, "connect", &endpoint).await;
+        }
         session
             .client
             .tell(Route::new(["networks", "connect"]), &endpoint)
@@ -119,6 +125,8 @@ pub struct Create {
     /// Cut containers off from everything outside
     #[arg(long)]
     internal: bool,
+    #[command(flatten)]
+    dry_run: DryRun,
     /// Name of the network
     name: String,
 }
@@ -126,6 +134,9 @@ pub struct Create {
 impl Create {
     async fn run(self, session: &Session) -> Outcome {
         let config = self.config()?;
+        if self.dry_run.is_wanted() {
+            return self.dry_run.show(session, "network", &config).await;
+        }
         let answer: IdResponse = session
             .client
             .send(Route::new(["networks", "create"]), &config)
@@ -134,7 +145,7 @@ impl Create {
         Ok(Exit::SUCCESS)
     }
 
-    fn config(self) -> Result<NetworkConfig, Failure> {
+    fn config(&self) -> Result<NetworkConfig, Failure> {
         let kind = self.kind.parse().map_err(|_| {
             Failure::BadValue(format!(
                 "unknown network type '{}'. Possible types are: {}.",
@@ -142,25 +153,25 @@ impl Create {
                 NetworkType::WORDS.join(", ")
             ))
         })?;
-        let gateway = |given: String| match (kind, given.as_str()) {
+        let gateway = |given: &str| match (kind, given) {
             (NetworkType::Bridge, "auto") => AUTO.to_owned(),
-            (NetworkType::Bridge, _) => given,
+            (NetworkType::Bridge, _) => given.to_owned(),
             (NetworkType::Loopback | NetworkType::Custom, _) => String::new(),
         };
         let nat = match self.nat && !self.no_nat {
-            true => self.nat_if.unwrap_or_else(|| HOST_GATEWAY.to_owned()),
+            true => self.nat_if.clone().unwrap_or_else(|| HOST_GATEWAY.to_owned()),
             false => String::new(),
         };
         Ok(NetworkConfig {
-            gateway: gateway(self.gw),
-            gateway6: gateway(self.gw6),
+            gateway: gateway(&self.gw),
+            gateway6: gateway(&self.gw6),
             icc: self.icc && !self.no_icc,
-            interface: self.interface,
+            interface: self.interface.clone(),
             internal: self.internal,
             nat,
-            subnet: self.subnet,
-            subnet6: self.subnet6,
-            ..NetworkConfig::new(self.name, kind)
+            subnet: self.subnet.clone(),
+            subnet6: self.subnet6.clone(),
+            ..NetworkConfig::new(self.name.clone(), kind)
         })
     }
 }

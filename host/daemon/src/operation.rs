@@ -34,6 +34,9 @@ pub enum Operation {
     NetworkPrune,
     NetworkConnect,
     NetworkDisconnect,
+    PlanNetwork,
+    PlanConnect,
+    PlanContainer,
     SystemDoctor,
     SystemRepair,
     VolumeList,
@@ -110,6 +113,7 @@ impl Operation {
             Self::ContainerUpdate | Self::ContainerRemove | Self::NetworkCreate | Self::NetworkConnect => {
                 StatusCode::CONFLICT
             }
+            Self::PlanNetwork | Self::PlanConnect | Self::PlanContainer => StatusCode::CONFLICT,
             Self::VolumeCreate => StatusCode::INTERNAL_SERVER_ERROR,
             operation if operation.names_no_object() => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::NOT_FOUND,

@@ -6,6 +6,7 @@
 
 mod cancel;
 mod container;
+mod dry_run;
 mod error;
 mod exec;
 mod image;

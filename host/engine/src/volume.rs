@@ -11,7 +11,7 @@ use crate::transaction::Transaction;
 use crate::wire;
 
 /// The driver of volumes for which none was named.
-const DEFAULT_DRIVER: &str = "zfs";
+pub(crate) const DEFAULT_DRIVER: &str = "zfs";
 
 impl Engine {
     /// Makes a volume; one that exists is left as it is. Returns its name.

@@ -3,13 +3,15 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use kleene_api::{
-    AUTO, ContainerConfig, EndPointConfig, ExecConfig, IdResponse, NetworkDriver, RestartPolicy,
+    AUTO, ContainerConfig, ContainerPlanConfig, EndPointConfig, ExecConfig, IdResponse, NetworkDriver,
+    RestartPolicy,
 };
 
 use super::exec::{self, ExecOptions};
 use super::target::split_target;
 use crate::attach;
 use crate::client::Route;
+use crate::dry_run::DryRun;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::names;
 use crate::screen;
@@ -108,9 +110,22 @@ struct ContainerOptions {
     /// Name of the container (default: a random one)
     #[arg(long)]
     name: Option<String>,
+    #[command(flatten)]
+    dry_run: DryRun,
 }
 
 impl ContainerOptions {
+    /// Shows what creating the container, and starting it if so, would do.
+    async fn show(&self, session: &Session, image_and_command: Vec<String>, start: bool) -> Outcome {
+        let (image, cmd) = split_target(image_and_command);
+        let config = ContainerPlanConfig {
+            container: self.config(image, cmd)?,
+            endpoint: self.shared.endpoint(""),
+            start,
+        };
+        self.dry_run.show(session, "container", &config).await
+    }
+
     fn config(&self, image: String, cmd: Vec<String>) -> Result<ContainerConfig, Failure> {
         let restart_policy = self.restart.parse().map_err(|_| {
             values::invalid_container_value(
@@ -172,6 +187,9 @@ pub struct Create {
 
 impl Create {
     pub(super) async fn run(self, session: &Session) -> Outcome {
+        if self.options.dry_run.is_wanted() {
+            return self.options.show(session, self.image_and_command, false).await;
+        }
         self.options.create(session, self.image_and_command).await?;
         Ok(Exit::SUCCESS)
     }
@@ -192,6 +210,9 @@ pub struct Run {
 
 impl Run {
     pub(super) async fn run(self, session: &Session) -> Outcome {
+        if self.options.dry_run.is_wanted() {
+            return self.options.show(session, self.image_and_command, true).await;
+        }
         let container_id = self.options.create(session, self.image_and_command).await?;
         let instance = exec::create_instance(
             session,

@@ -7,6 +7,7 @@ mod attached;
 mod builds;
 mod crashes;
 mod daemons;
+mod dry_run;
 mod images;
 mod main_job;
 mod networks;

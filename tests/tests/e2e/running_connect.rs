@@ -1,6 +1,6 @@
 //! Connecting and disconnecting containers that run, on real traffic.
 
-use kleene_tests::{HOST, Host};
+use kleene_tests::{HOST, Host, OUTSIDE};
 
 use crate::reload::rules;
 use crate::web::{PAGE, build_site, fetch, fetch_command, fetch_from_outside};
@@ -84,6 +84,21 @@ fn ports_of_a_container_that_has_no_network_yet_are_published_when_it_is_connect
     assert_eq!(fetch(&host, &url), PAGE);
     host.klee("network disconnect lan web").ok();
     host.run_outside(&fetch_command(&url)).refused();
+}
+
+#[test]
+fn an_ipnet_container_reaches_other_machines_behind_the_hosts_address_at_each_of_its_networks() {
+    let host = with_box();
+    // It ends by itself, soon enough for what is left behind to be looked for.
+    let server = "/bin/busybox timeout 4 /bin/busybox nc -ll -p 8000 -e true < /dev/null > /dev/null 2>&1";
+    host.run_outside(&format!("sh -c '{server} & exec /bin/busybox sleep 0.2'"))
+        .ok();
+    let out = format!("exec box /bin/busybox nc -w 1 {OUTSIDE} 8000");
+    host.klee(&out).ok();
+    host.klee("network disconnect local box").ok();
+    host.klee(&out).refused();
+    host.klee("network connect lan box").ok();
+    host.klee(&out).ok();
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(super) fn all() -> Vec<Endpoint> {
         execs(),
         images(),
         networks(),
+        plans(),
         system(),
         volumes(),
         vec![document()],
@@ -196,6 +197,29 @@ fn networks() -> Vec<Endpoint> {
             "Disconnect a container from a network",
         )
         .says_nothing(),
+    ]
+}
+
+fn plans() -> Vec<Endpoint> {
+    use Operation as O;
+    vec![
+        post("/plans/network", O::PlanNetwork, "What making a network would do")
+            .body("NetworkConfig")
+            .shows("Plan"),
+        post(
+            "/plans/connect",
+            O::PlanConnect,
+            "What connecting a container to a network would do",
+        )
+        .body("EndPointConfig")
+        .shows("Plan"),
+        post(
+            "/plans/container",
+            O::PlanContainer,
+            "What making a container, connecting it and starting it would do",
+        )
+        .body("ContainerPlanConfig")
+        .shows("Plan"),
     ]
 }
 

@@ -11,6 +11,7 @@ use crate::validation::{Described, Field};
     api::Container,
     api::ContainerConfig,
     api::ContainerInspect,
+    api::ContainerPlanConfig,
     api::ContainerSummary,
     api::ContainerUpdate,
     api::EndPoint,
@@ -28,6 +29,7 @@ use crate::validation::{Described, Field};
     api::Network,
     api::NetworkConfig,
     api::NetworkInspect,
+    api::Plan,
     api::Repair,
     api::Volume,
     api::VolumeConfig,
@@ -44,8 +46,9 @@ pub(super) fn all() -> Map<String, Value> {
         .iter()
         .map(|(name, schema)| (name.clone(), without_links(json!(schema))))
         .collect();
-    let requests: [(&str, &[Field]); 9] = [
+    let requests: [(&str, &[Field]); 10] = [
         ("ContainerConfig", api::ContainerConfig::FIELDS),
+        ("ContainerPlanConfig", api::ContainerPlanConfig::FIELDS),
         ("ContainerUpdate", api::ContainerUpdate::FIELDS),
         ("EndPointConfig", api::EndPointConfig::FIELDS),
         ("ExecConfig", api::ExecConfig::FIELDS),
@@ -229,6 +232,7 @@ mod tests {
             assert_eq!(names(&schemas[name]), validated, "{name}");
         };
         same("ContainerConfig", api::ContainerConfig::FIELDS);
+        same("ContainerPlanConfig", api::ContainerPlanConfig::FIELDS);
         same("EndPointConfig", api::EndPointConfig::FIELDS);
         same("ExecConfig", api::ExecConfig::FIELDS);
         same("ExecStartConfig", api::ExecStartConfig::FIELDS);

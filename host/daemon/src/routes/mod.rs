@@ -6,6 +6,7 @@ mod document;
 mod execs;
 mod images;
 mod networks;
+mod plans;
 mod system;
 mod volumes;
 
@@ -77,6 +78,7 @@ fn all() -> Group {
         execs::group(),
         images::group(),
         networks::group(),
+        plans::group(),
         system::group(),
         volumes::group(),
     ];

@@ -2,9 +2,9 @@
 //! contract. Fields stand in alphabetical order.
 
 use kleene_api::{
-    ContainerConfig, ContainerUpdate, EndPointConfig, ExecConfig, ExecStartConfig, ImageBuildConfig,
-    ImageCreateConfig, ImageCreateMethod, MountType, NetworkConfig, NetworkDriver, NetworkType, Protocol,
-    RestartPolicy, VolumeConfig,
+    ContainerConfig, ContainerPlanConfig, ContainerUpdate, EndPointConfig, ExecConfig, ExecStartConfig,
+    ImageBuildConfig, ImageCreateConfig, ImageCreateMethod, MountType, NetworkConfig, NetworkDriver,
+    NetworkType, Protocol, RestartPolicy, VolumeConfig,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -122,6 +122,14 @@ impl Described for EndPointConfig {
         Field::new("ip_address", Kind::String),
         Field::new("ip_address6", Kind::String),
         Field::new("network", Kind::String).required(),
+    ];
+}
+
+impl Described for ContainerPlanConfig {
+    const FIELDS: &'static [Field] = &[
+        Field::new("container", Kind::Object(ContainerConfig::FIELDS)).required(),
+        Field::new("endpoint", Kind::Object(EndPointConfig::FIELDS)).nullable(),
+        Field::new("start", Kind::Boolean),
     ];
 }
 

@@ -117,6 +117,12 @@ async fn answers_about_objects_have_the_schemas_that_are_described() {
         &daemon.get("/networks/lan/inspect").await,
     );
     check("get", "/system/doctor", &daemon.get("/system/doctor").await);
+    let network = json!({"name": "another", "type": "bridge", "subnet": "10.99.0.0/24", "nat": ""});
+    check(
+        "post",
+        "/plans/network",
+        &daemon.send("/plans/network", network).await,
+    );
     check("post", "/system/repair", &daemon.post("/system/repair").await);
     check("get", "/volumes/list", &daemon.get("/volumes/list").await);
     check(

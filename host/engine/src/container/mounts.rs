@@ -63,6 +63,12 @@ impl MountRequest {
 }
 
 impl Engine {
+    /// The mounts of a request, as they are kept.
+    pub(crate) fn mount_records(mounts: &[MountPointConfig]) -> Result<Vec<Mount>> {
+        let record = |mount| Ok(MountRequest::parse(mount)?.record());
+        mounts.iter().map(record).collect()
+    }
+
     /// Makes the mount targets in a new container, and the volumes that do not exist yet, which are returned.
     pub(super) fn prepare_mounts(
         &self,

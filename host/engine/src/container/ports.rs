@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use kleene_api::{ContainerConfig, NetworkDriver, PublishedPortConfig};
 use kleene_plan::{InterfaceName, ParsePortRangeError, PublishedPort};
 use kleene_platform::Listener;
-use kleene_store::{Container, ContainerPorts, Endpoint, Port};
+use kleene_store::{Container, ContainerPorts, Endpoint, Port, PortLease};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -33,8 +33,19 @@ impl Engine {
 
     /// Takes the container's ports for itself while it runs.
     pub(super) fn lease_ports(&self, container: &Container) -> Result<()> {
-        if container.ports.is_empty() {
+        let leases = self.port_leases(container)?;
+        if leases.is_empty() {
             return Ok(());
+        }
+        Ok(self
+            .store
+            .write(|write| write.lease_ports(&container.id, &leases))?)
+    }
+
+    /// What the container takes for itself while it runs, if no process of the host is in the way.
+    pub(crate) fn port_leases(&self, container: &Container) -> Result<Vec<PortLease>> {
+        if container.ports.is_empty() {
+            return Ok(Vec::new());
         }
         let listeners = self.platform.listeners()?;
         let mut leases = Vec::new();
@@ -50,9 +61,7 @@ impl Engine {
             }
             leases.extend(port.leases(&interfaces));
         }
-        Ok(self
-            .store
-            .write(|write| write.lease_ports(&container.id, &leases))?)
+        Ok(leases)
     }
 
     /// What a network driver is told of the ports that are offered through one of a container's endpoints: those of a

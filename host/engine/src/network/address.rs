@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kleene_api::AUTO;
-use kleene_plan::{Family, NetworkFacts};
+use kleene_plan::{Family, Id, NetworkFacts};
 use kleene_platform::Platform;
 use kleene_store::{Network, Read};
 
@@ -12,19 +12,24 @@ use crate::error::{EngineError, Result};
 use crate::parse;
 
 /// The addresses of a network, of which some are no endpoint's to have: the gateways, and whatever the host has.
-pub(super) struct Pool<'e> {
+pub(crate) struct Pool<'e> {
     platform: &'e dyn Platform,
     network: &'e Network,
     gateways: Vec<IpAddr>,
 }
 
 impl<'e> Pool<'e> {
-    pub(super) fn new(platform: &'e dyn Platform, network: &'e Network, facts: &NetworkFacts) -> Self {
+    pub(crate) fn new(platform: &'e dyn Platform, network: &'e Network, facts: &NetworkFacts) -> Self {
         Self {
             platform,
             network,
             gateways: facts.subnets.iter().filter_map(|subnet| subnet.gateway).collect(),
         }
+    }
+
+    /// Whose addresses they are.
+    pub(super) fn network(&self) -> &Id {
+        &self.network.id
     }
 
     /// The IPv4 address that a request asks for: none, any that is free, or this one.

@@ -28,42 +28,36 @@ impl Engine {
     }
 
     fn connect_found(&self, container: &Container, network: &Network, config: &EndPointConfig) -> Result<()> {
+        self.refuse_connection(container, network)?;
+        let facts = self.network_facts(network)?;
+        let pool = Pool::new(&*self.platform, network, &facts);
+        if container.started.is_some() {
+            let endpoint = self
+                .store
+                .read(|read| new_endpoint(read, &pool, container, config))?;
+            return self.connect_running(container, network, &facts, &endpoint);
+        }
+        self.store.write(|write| -> Result<()> {
+            let endpoint = new_endpoint(write, &pool, container, config)?;
+            write.insert_endpoint(&endpoint)?;
+            // Asked now, so that a refusal comes with the request and not with the next start.
+            let endpoints = write.endpoints_of_container(&container.id)?;
+            let mut about = self.endpoint_facts(container, network, &endpoint);
+            about.ports = self.published(container, &endpoints, &endpoint)?;
+            self.plan_endpoint(&facts, &about)?;
+            Ok(())
+        })
+    }
+
+    /// Whether the container can be connected to the network at all, in the order of the contract.
+    pub(crate) fn refuse_connection(&self, container: &Container, network: &Network) -> Result<()> {
         let endpoints = self
             .store
             .read(|read| read.endpoints_of_container(&container.id))?;
         if endpoints.iter().any(|endpoint| endpoint.network == network.id) {
             return Err(EngineError::AlreadyConnected);
         }
-        refuse_driver(container, network)?;
-        let id = Id::generate();
-        let facts = self.network_facts(network)?;
-        let pool = Pool::new(&*self.platform, network, &facts);
-        let new_endpoint = |read: &Read<'_>| -> Result<Endpoint> {
-            Ok(Endpoint {
-                ip4: pool.choose4(read, &config.ip_address)?,
-                ip6: pool.choose6(read, &config.ip_address6)?,
-                host_interface: pair_side(&id, 'a')?,
-                jail_interface: pair_side(&id, 'b')?,
-                mac: MacAddress::of_endpoint(&id),
-                container: container.id.clone(),
-                network: network.id.clone(),
-                id: id.clone(),
-            })
-        };
-        if container.started.is_some() {
-            let endpoint = self.store.read(|read| new_endpoint(read))?;
-            return self.connect_running(container, network, &facts, &endpoint);
-        }
-        self.store.write(|write| -> Result<()> {
-            let endpoint = new_endpoint(write)?;
-            write.insert_endpoint(&endpoint)?;
-            // Asked now, so that a refusal comes with the request and not with the next start.
-            let mut about = self.endpoint_facts(container, network, &endpoint);
-            let connected = [endpoints.as_slice(), std::slice::from_ref(&endpoint)].concat();
-            about.ports = self.published(container, &connected, &endpoint)?;
-            self.plan_endpoint(&facts, &about)?;
-            Ok(())
-        })
+        refuse_driver(container, network)
     }
 
     /// Disconnects a container from a network, also while it runs; its address is free from then on.
@@ -141,6 +135,26 @@ impl Engine {
         };
         Ok(addresses(endpoint).into_iter().map(deny).collect())
     }
+}
+
+/// An endpoint with addresses that are free, and everything else that its plan needs.
+pub(crate) fn new_endpoint(
+    read: &Read<'_>,
+    pool: &Pool<'_>,
+    container: &Container,
+    config: &EndPointConfig,
+) -> Result<Endpoint> {
+    let id = Id::generate();
+    Ok(Endpoint {
+        ip4: pool.choose4(read, &config.ip_address)?,
+        ip6: pool.choose6(read, &config.ip_address6)?,
+        host_interface: pair_side(&id, 'a')?,
+        jail_interface: pair_side(&id, 'b')?,
+        mac: MacAddress::of_endpoint(&id),
+        container: container.id.clone(),
+        network: pool.network().clone(),
+        id,
+    })
 }
 
 /// The texts of the contract, in its order.

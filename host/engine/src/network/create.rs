@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use kleene_api::{NetworkConfig, NetworkType};
-use kleene_plan::{Family, Id, InterfaceName, NetworkFacts, NetworkKind, ObjectName};
+use kleene_plan::{Family, Id, InterfaceName, NetworkFacts, NetworkKind, ObjectName, Plan};
 use kleene_store::{Network, Object};
 
 use super::address::is_end;
@@ -19,6 +19,18 @@ impl Engine {
     /// the host says. Nothing is left of the network then.
     pub fn create_network(&self, config: &NetworkConfig) -> Result<Id> {
         let _one_at_a_time = unpoisoned(&self.networks);
+        let (network, plan) = self.new_network(config)?;
+        self.transact_and_keep(
+            "create network",
+            &Object::Network(network.id.clone()),
+            |transaction| plan.ops.into_iter().try_for_each(|op| transaction.apply(op)),
+            |write, ()| Ok(write.insert_network(&network)?),
+        )?;
+        Ok(network.id)
+    }
+
+    /// A network as it would be, and what it would be made of. The caller holds the lock.
+    pub(crate) fn new_network(&self, config: &NetworkConfig) -> Result<(Network, Plan)> {
         let subnet = parse::subnet4("subnet", &config.subnet)?;
         let subnet6 = parse::subnet6("subnet6", &config.subnet6)?;
         let gateway = parse::gateway("gateway", &config.gateway, Family::Inet)?;
@@ -57,13 +69,7 @@ impl Engine {
         let facts = self.network_facts(&network)?;
         refuse_gateway(&facts)?;
         let plan = self.plan_network(&facts)?;
-        self.transact_and_keep(
-            "create network",
-            &Object::Network(network.id.clone()),
-            |transaction| plan.ops.into_iter().try_for_each(|op| transaction.apply(op)),
-            |write, ()| Ok(write.insert_network(&network)?),
-        )?;
-        Ok(network.id)
+        Ok((network, plan))
     }
 
     /// The interface of a new network: the one named, or `kleene<N>` with the smallest number that is free.

@@ -8,6 +8,8 @@ mod remove;
 mod running;
 mod show;
 
+pub(crate) use address::Pool;
+pub(crate) use connect::new_endpoint;
 use kleene_plan::Id;
 use kleene_store::{Network, Resolution};
 

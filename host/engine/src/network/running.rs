@@ -19,7 +19,7 @@ impl Engine {
         facts: &NetworkFacts,
         endpoint: &Endpoint,
     ) -> Result<()> {
-        let plan = self.plan_running(container, network, facts, endpoint)?;
+        let plan = self.plan_connection(container, network, facts, endpoint)?;
         self.transact_and_keep(
             "connect container",
             &Object::Container(container.id.clone()),
@@ -33,8 +33,9 @@ impl Engine {
         )
     }
 
-    /// All that is done for it, the changes of its jail included.
-    fn plan_running(
+    /// All that is done for a connection while the container runs, the changes of its jail included; of one that does
+    /// not run, all that is done when it starts.
+    pub(crate) fn plan_connection(
         &self,
         container: &Container,
         network: &Network,
@@ -48,6 +49,9 @@ impl Engine {
         endpoints.push(endpoint.clone());
         about.ports = self.published(container, &endpoints, endpoint)?;
         let Plan { mut ops, jail } = self.plan_endpoint(facts, &about)?;
+        if container.started.is_none() {
+            return Ok(Plan { ops, jail });
+        }
         let allow = |setting| match setting {
             JailSetting::Address(address) => Some(Op::AllowAddress {
                 jail: container.id.clone(),
