@@ -165,13 +165,20 @@ impl Host {
     /// # Errors
     /// What it says if it does not start.
     pub fn configure(&mut self, more: &str) -> Result<()> {
+        self.reconfigure(|text| text + more)
+    }
+
+    /// Changes the daemon's configuration and starts it anew.
+    ///
+    /// # Errors
+    /// What it says if it does not start.
+    pub fn reconfigure(&mut self, change: impl FnOnce(String) -> String) -> Result<()> {
         if self.daemon.is_some() {
             self.stop_daemon()?;
         }
-        let mut file = OpenOptions::new()
-            .append(true)
-            .open(self.sandbox.directory().join("kleened.toml"))?;
-        file.write_all(more.as_bytes())?;
+        let path = self.sandbox.directory().join("kleened.toml");
+        let text = fs::read_to_string(&path)?;
+        fs::write(path, change(text))?;
         self.start_daemon()
     }
 
@@ -293,6 +300,16 @@ impl Host {
     #[track_caller]
     pub fn klee(&self, line: &str) -> Outcome {
         Outcome::of(&format!("klee {line}"), &mut self.klee_command(line))
+    }
+
+    /// As [`klee`](Self::klee), where the host's network is: a daemon is reached there by TCP, too.
+    ///
+    /// # Panics
+    /// If it cannot be run at all.
+    #[track_caller]
+    pub fn klee_inside(&self, line: &str) -> Outcome {
+        let mut command = self.sandbox.command(&self.programs.klee);
+        Outcome::of(&format!("klee {line}"), command.args(words(line)))
     }
 
     /// Runs a program on the host.

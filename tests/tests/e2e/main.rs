@@ -17,6 +17,7 @@ mod ports;
 mod refusals;
 mod reload;
 mod running_connect;
+mod sockets;
 mod stopping;
 mod survival;
 mod terminal;
