@@ -6,6 +6,7 @@
 mod last_words;
 mod link;
 mod route;
+mod stream;
 mod tls;
 mod websocket;
 

@@ -3,19 +3,14 @@
 use std::error::Error;
 use std::io;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::rustls;
 
 use super::last_words::LastWords;
+use super::stream::{Stream, in_words};
 use super::tls::{self, Connector};
 use crate::config::{DaemonAddress, Host, Place};
 use crate::failure::Failure;
-
-/// Anything that HTTP can be spoken over.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// The way to the daemon.
 #[derive(Debug)]
@@ -140,31 +135,9 @@ fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
 }
 
-/// `[Errno 2] No such file or directory`, as 0.1.1 writes it.
-pub fn in_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match error.raw_os_error() {
-        Some(number) => {
-            let words = text
-                .strip_suffix(&format!(" (os error {number})"))
-                .unwrap_or(&text);
-            format!("[Errno {number}] {words}")
-        }
-        None => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_error_of_the_operating_system_has_its_number_in_front() {
-        assert_eq!(
-            in_words(&io::Error::from_raw_os_error(2)),
-            "[Errno 2] No such file or directory"
-        );
-    }
 
     #[test]
     fn what_an_error_wraps_is_among_its_causes() {

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use super::link::{Stream, in_words};
+use super::stream::{Stream, in_words};
 use crate::config::{Host, Identity, Place, Tls, Trust};
 use crate::failure::Failure;
 

@@ -12,9 +12,10 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::link::{Link, Stream};
+use super::link::Link;
 use super::refusal;
 use super::route::Route;
+use super::stream::Stream;
 use crate::failure::Failure;
 
 /// The daemon hangs up on clients that it has not heard of for a minute.

@@ -1,18 +1,33 @@
 //! `/etc/pf.conf`, which is the administrator's: three lines in it lead to Kleene's anchors.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::command::Tools;
+use crate::command::{ToolError, Tools};
 use crate::pfctl::{self, ANCHOR_LINES};
-use crate::setup::SetupError;
 
 /// The ruleset that is loaded at boot.
 pub(crate) const PATH: &str = "/etc/pf.conf";
 
 /// Words that filter rules begin with; pf wants translations before them.
 const FILTERS: [&str; 5] = ["pass", "block", "anchor", "antispoof", "match"];
+
+/// Why the administrator's ruleset could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The file.
+    #[error("could not change {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// pfctl(8).
+    #[error("the changed ruleset was not loaded: {0}")]
+    Tool(#[from] ToolError),
+}
 
 /// Adds what is missing to a file, checks it, puts it in place and loads it.
 pub(crate) fn add_lines(tools: &Tools, path: &Path) -> Result<(), SetupError> {

@@ -4,9 +4,10 @@
 use std::path::Path;
 
 use crate::command::{Command, ToolError, Tools};
+use crate::pf_conf::{self, SetupError};
 use crate::system::{self, Release};
 use crate::zfs::{self, Refusal, refusal};
-use crate::{pf_conf, pfctl, zpool};
+use crate::{pfctl, zpool};
 
 /// Modules of the kernel that are needed.
 const MODULES: [&str; 6] = ["zfs", "pf", "pflog", "if_bridge", "if_epair", "nullfs"];
@@ -262,20 +263,4 @@ fn is_on(value: Result<String, ToolError>) -> Result<bool, ToolError> {
 /// If the file cannot be written, or pfctl(8) does not take it.
 pub fn add_anchor_lines(tools: &Tools) -> Result<(), SetupError> {
     pf_conf::add_lines(tools, Path::new(pf_conf::PATH))
-}
-
-/// Why the administrator's ruleset could not be changed.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The file.
-    #[error("could not change {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// pfctl(8).
-    #[error("the changed ruleset was not loaded: {0}")]
-    Tool(#[from] ToolError),
 }
