@@ -42,7 +42,7 @@ pub struct Listing {
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Layout,
     /// Show the first column only, without a heading
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "format")]
     quiet: bool,
     /// Do not cut what is too long for the width of the terminal
     #[arg(long)]

@@ -41,8 +41,8 @@ pub struct Update {
     /// When the daemon starts the container by itself: no or on-startup
     #[arg(long, value_name = "POLICY")]
     restart: Option<String>,
-    /// The container, and the command that it shall have
-    #[arg(required = true, trailing_var_arg = true, value_names = ["CONTAINER", "COMMAND"], num_args = 1..)]
+    /// The container, and the command that it shall have, after `--` if there are options in it
+    #[arg(required = true, value_names = ["CONTAINER", "COMMAND"], num_args = 1..)]
     container_and_command: Vec<String>,
 }
 

@@ -451,10 +451,37 @@ fn update_changes_what_is_given() {
         "A=1",
         "--no-persist",
         "x",
+        "--",
         "sleep",
         "-v",
     ]);
     assert_snapshot!(daemon.requests(), @r#"POST /containers/x/update {"cmd":["sleep","-v"],"env":["A=1"],"jail_param":null,"name":null,"persist":false,"restart_policy":null,"user":null}"#);
+}
+
+#[test]
+fn options_of_update_may_follow_the_container_and_unknown_ones_are_no_command() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/x/update", 201, created())
+        .start();
+    daemon.run(&[
+        "container",
+        "update",
+        "x",
+        "--restart",
+        "on-startup",
+        "--name",
+        "y",
+    ]);
+    assert_snapshot!(daemon.requests(), @r#"POST /containers/x/update {"cmd":null,"env":null,"jail_param":null,"name":"y","persist":null,"restart_policy":"on-startup","user":null}"#);
+    let refused = run(&["container", "update", "x", "sleep", "-v"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+}
+
+#[test]
+fn ids_alone_have_no_other_format() {
+    let refused = run(&["lsc", "-q", "--format", "json"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--quiet"), "{}", refused.stderr);
 }
 
 #[test]
