@@ -49,8 +49,7 @@ fn rules_that_others_flush_come_back_by_themselves_every_time() {
     engine.watch_firewall().unwrap();
     let before = world.sim.inventory();
     for _ in 0..3 {
-        world.sim.flush_rules();
-        assert_ne!(world.sim.inventory().since(&before), "");
+        assert!(world.sim.flush_rules() > 0, "there were no rules to lose");
         eventually("the rules are back", || {
             world.sim.inventory().since(&before).is_empty()
         });

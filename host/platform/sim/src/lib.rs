@@ -108,9 +108,9 @@ impl Sim {
         self.shared.host().occupied.remove(dataset);
     }
 
-    /// An administrator reloads the firewall: all of Kleene's rules are gone.
-    pub fn flush_rules(&self) {
-        self.shared.flush_rules();
+    /// An administrator reloads the firewall: all of Kleene's rules are gone. Returns how many owners had some.
+    pub fn flush_rules(&self) -> usize {
+        self.shared.flush_rules()
     }
 
     /// Somebody deletes an interface, whoever's it is; the other half of a pair goes with it.

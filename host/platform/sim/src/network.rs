@@ -89,8 +89,9 @@ impl Network {
         self.used.clear();
     }
 
-    pub(crate) fn flush_rules(&mut self) {
-        self.rules.clear();
+    /// Returns how many owners had rules.
+    pub(crate) fn flush_rules(&mut self) -> usize {
+        std::mem::take(&mut self.rules).len()
     }
 
     pub(crate) fn lose(&mut self, name: &InterfaceName) {

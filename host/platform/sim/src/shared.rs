@@ -101,11 +101,12 @@ impl Shared {
     }
 
     /// Others take Kleene's rules away.
-    pub(crate) fn flush_rules(&self) {
+    pub(crate) fn flush_rules(&self) -> usize {
         let mut host = self.host();
-        host.network.flush_rules();
+        let flushed = host.network.flush_rules();
         host.flushes += 1;
         self.rules_flushed.notify_all();
+        flushed
     }
 
     /// Waits until rules were flushed more often than `seen`; returns how often.
