@@ -60,8 +60,7 @@ pub(crate) fn container(
 
 pub(crate) fn endpoint(endpoint: &store::Endpoint, container: &store::Container) -> api::EndPoint {
     let has_pair = container.network_driver == store::NetworkDriver::Vnet && container.started.is_some();
-    // The pair's name without the letter of its side.
-    let pair = || endpoint.host_interface.as_str().trim_end_matches('a').to_owned();
+    let pair = || pair_name(endpoint.host_interface.as_str());
     api::EndPoint {
         container_id: endpoint.container.to_string(),
         epair: has_pair.then(pair),
@@ -70,6 +69,11 @@ pub(crate) fn endpoint(endpoint: &store::Endpoint, container: &store::Container)
         ip_address6: text(endpoint.ip6),
         network_id: endpoint.network.to_string(),
     }
+}
+
+/// A pair's name is that of the host's side less the side itself, one `a`; what stands before it may end so, too.
+fn pair_name(host_side: &str) -> String {
+    host_side.strip_suffix('a').unwrap_or(host_side).to_owned()
 }
 
 pub(crate) fn mount(mount: &store::Mount, container: &kleene_plan::Id) -> api::MountPoint {
@@ -156,4 +160,15 @@ pub(crate) fn protocol_from(protocol: api::Protocol) -> Protocol {
 /// What is not there is an empty text on the wire.
 fn text(value: Option<impl ToString>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_whose_name_ends_like_its_side_loses_the_side_alone() {
+        assert_eq!(pair_name("k0123456789aba"), "k0123456789ab");
+        assert_eq!(pair_name("k0123456789aaa"), "k0123456789aa");
+    }
 }
