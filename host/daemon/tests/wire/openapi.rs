@@ -209,3 +209,16 @@ async fn bodies_of_the_original_client_are_described() {
     assert!(!description.allows("ContainerConfig", &json!({"network_driver": null})));
     assert!(!description.allows("NetworkConfig", &json!({"name": "n"})));
 }
+
+#[tokio::test]
+async fn schemas_have_the_names_that_they_had_in_0_1_1() {
+    const NAMES: &str = "Container ContainerConfig ContainerInspect ContainerSummary EndPoint EndPointConfig \
+        ErrorResponse ExecConfig ExecStartConfig IdResponse Image ImageBuildConfig ImageCreateConfig MountPoint \
+        MountPointConfig Network NetworkConfig NetworkInspect PublishedPort PublishedPortConfig Volume VolumeConfig \
+        VolumeInspect WebSocketMessage";
+    let daemon = Daemon::start();
+    let description = Description::of(&daemon).await;
+    for name in NAMES.split_ascii_whitespace() {
+        assert!(description.0["components"]["schemas"][name].is_object(), "{name}");
+    }
+}
