@@ -221,7 +221,7 @@ mod tests {
             ("a/**/b", "a/b a/x/b a/x/y/b a/b/c", "ab a/xb"),
             ("a**b", "ab axx/b a/b", "axb"),
             ("a**/*.txt", "a.txt ab.txt a/b.txt ax/b.txt", "b.txt a/b.md"),
-            ("***/a*", "a b/ac x/y/az", "ba"),
+            ("***/a*", "b/ac x/y/az", "a ba"),
             ("[a-c]x", "ax bx cx", "dx x abx"),
             ("[^a-c]x", "dx /x", "ax bx"),
             ("[\\-\\]]", "- ]", "a \\"),
