@@ -1,5 +1,7 @@
 //! Containers: what the daemon shows of them and what it is asked to make of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::lenient;
@@ -74,6 +76,9 @@ pub struct Container {
     pub image_id: String,
     /// Parameters of jail(8), as the user gave them.
     pub jail_param: Vec<String>,
+    /// Ours: what users note about it, its image's labels among them; absent where there is nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// Its name, if it has one.
     pub name: Option<String>,
     /// How it takes part in networks.
@@ -91,6 +96,9 @@ pub struct Container {
     pub running: bool,
     /// The user that commands run as.
     pub user: String,
+    /// Ours: where its processes begin; absent for the home of their user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
 }
 
 /// A container as `ls` shows it.
@@ -168,6 +176,9 @@ pub struct ContainerConfig {
     /// The command; empty for the image's.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub cmd: Vec<String>,
+    /// Ours: what stands before the command, instead of the image's entrypoint and command.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entrypoint: Option<Vec<String>>,
     /// `VAR=value`, laid over the image's environment.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub env: Vec<String>,
@@ -176,6 +187,12 @@ pub struct ContainerConfig {
     /// Parameters of jail(8).
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub jail_param: Vec<String>,
+    /// Ours: what to note about it, laid over the image's labels.
+    #[serde(
+        deserialize_with = "lenient::null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub labels: BTreeMap<String, String>,
     /// What to mount.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub mounts: Vec<MountPointConfig>,
@@ -195,6 +212,9 @@ pub struct ContainerConfig {
     /// The user that commands run as; empty for the image's.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub user: String,
+    /// Ours: where its processes begin, an absolute path; absent for the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
 }
 
 /// What shall change: the body of `POST /containers/{id}/update`. What is null or absent stays as it is.
@@ -324,6 +344,7 @@ mod tests {
             id: "aaaaaaaaaaaa".into(),
             image_id: "bbbbbbbbbbbb".into(),
             jail_param: vec![],
+            labels: BTreeMap::new(),
             name: None,
             network_driver: NetworkDriver::Host,
             persist: false,
@@ -331,6 +352,7 @@ mod tests {
             restart_policy: RestartPolicy::No,
             running: false,
             user: "root".into(),
+            working_dir: None,
         };
         let summary = ContainerSummary {
             container,

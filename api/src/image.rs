@@ -1,6 +1,6 @@
 //! Images: what the daemon shows of them, how they are built and how base images are made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +27,82 @@ pub struct Image {
     pub instructions: Vec<Instruction>,
     /// Its name; empty when untagged.
     pub name: String,
+    /// What else it says about its containers; these fields stand beside the others, where they say something.
+    #[serde(flatten)]
+    pub settings: ImageSettings,
+    /// Ours: how much it holds, once that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<ImageSize>,
     /// Its tag; empty when untagged.
     pub tag: String,
     /// User of containers that do not bring their own.
     pub user: String,
+}
+
+/// What an image says about containers made from it, in the words of OCI image configurations. All of it is ours:
+/// images of 0.1.1 say nothing of the kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct ImageSettings {
+    /// What stands before the command.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub entrypoint: Vec<String>,
+    /// Ports on which its containers listen, `80/tcp`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub exposed_ports: BTreeSet<String>,
+    /// How to find out whether a container works.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
+    /// What its author notes about it.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// What it was made for, such as `linux/amd64`; absent for this host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The shell of its build's commands; absent for `/bin/sh -c`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shell: Vec<String>,
+    /// The signal that asks a container to end; absent for TERM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
+    /// Directories whose content shall outlive a container.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<String>,
+    /// Where processes begin; absent for the home of their user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub working_dir: Option<String>,
+}
+
+/// A command that tells whether a container works.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Healthcheck {
+    /// Nanoseconds between two checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<u64>,
+    /// Failures in a row until the container does not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// Nanoseconds in which failures do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_period: Option<u64>,
+    /// `["NONE"]`, `["CMD", program, …]` or `["CMD-SHELL", text]`.
+    pub test: Vec<String>,
+    /// Nanoseconds that a check may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u64>,
+}
+
+/// How much an image holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImageSize {
+    /// Of the total, bytes that the image it was made from does not have.
+    pub own: u64,
+    /// Bytes of all its files.
+    pub total: u64,
 }
 
 /// A line of a Dockerfile and the snapshot taken after it (`@` and 12 hexadecimal digits, or empty when none

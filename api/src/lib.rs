@@ -26,7 +26,10 @@ pub use container::{
 };
 pub use exec::{ExecConfig, ExecControl, ExecStartConfig, TerminalSize, Yes};
 pub use extension::Extension;
-pub use image::{Image, ImageBuildConfig, ImageCreateConfig, ImageCreateMethod, Instruction};
+pub use image::{
+    Healthcheck, Image, ImageBuildConfig, ImageCreateConfig, ImageCreateMethod, ImageSettings, ImageSize,
+    Instruction,
+};
 pub use message::{MessageType, WebSocketMessage};
 pub use network::{
     AUTO, EndPoint, EndPointConfig, HOST_GATEWAY, Network, NetworkConfig, NetworkInspect, NetworkType,

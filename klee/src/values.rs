@@ -83,6 +83,12 @@ pub fn build_argument(
     }
 }
 
+/// Reads `KEY=VALUE`, or `KEY` with nothing noted about it.
+pub fn label(text: &str) -> (String, String) {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    (key.to_owned(), value.to_owned())
+}
+
 /// The words that are a boolean on the command line.
 pub fn boolean(word: &str) -> Result<bool, String> {
     match word.to_ascii_lowercase().as_str() {

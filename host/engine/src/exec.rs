@@ -2,7 +2,7 @@
 //! in 0.1.1; the processes themselves outlive the daemon.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -319,7 +319,7 @@ fn process_spec(container: &Container, config: &ExecConfig) -> Result<ProcessSpe
         } else {
             config.user.clone()
         },
-        directory: None,
+        directory: container.working_dir.as_ref().map(PathBuf::from),
         terminal: config.tty.then(size),
     })
 }

@@ -40,6 +40,7 @@ pub(crate) fn container(
         id: container.id.to_string(),
         image_id: container.image.to_string(),
         jail_param: container.jail_param.clone(),
+        labels: container.labels.clone(),
         name: container.name.as_ref().map(ToString::to_string),
         network_driver: match container.network_driver {
             store::NetworkDriver::Ipnet => api::NetworkDriver::Ipnet,
@@ -55,6 +56,7 @@ pub(crate) fn container(
         },
         running: container.started.is_some(),
         user: container.user.clone(),
+        working_dir: container.working_dir.clone(),
     }
 }
 
@@ -99,8 +101,34 @@ pub(crate) fn image(image: &store::Image, platform: &dyn Platform) -> api::Image
         id: image.id.to_string(),
         instructions: image.instructions.iter().map(instruction).collect(),
         name: image.name.clone(),
+        settings: settings(&image.settings),
+        size: image.size.map(|size| api::ImageSize {
+            own: size.own,
+            total: size.total,
+        }),
         tag: image.tag.clone(),
         user: image.user.clone(),
+    }
+}
+
+fn settings(settings: &store::ImageSettings) -> api::ImageSettings {
+    let healthcheck = |healthcheck: &store::Healthcheck| api::Healthcheck {
+        interval: healthcheck.interval,
+        retries: healthcheck.retries,
+        start_period: healthcheck.start_period,
+        test: healthcheck.test.clone(),
+        timeout: healthcheck.timeout,
+    };
+    api::ImageSettings {
+        entrypoint: settings.entrypoint.clone(),
+        exposed_ports: settings.exposed_ports.clone(),
+        healthcheck: settings.healthcheck.as_ref().map(healthcheck),
+        labels: settings.labels.clone(),
+        platform: settings.platform.clone(),
+        shell: settings.shell.clone(),
+        stop_signal: settings.stop_signal.clone(),
+        volumes: settings.volumes.clone(),
+        working_dir: settings.working_dir.clone(),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::error::{Result, StoreError};
 use crate::record::{Container, LastExit, Mount, Port, Running};
 use crate::store::{Read, Write};
 
-const COLUMNS: &str = "SELECT id, name, image, created, cmd, env, user, jail_param, network_driver, persist, \
-    restart_policy, generation, exec, since, exit_code, exit_signal, finished FROM containers";
+const COLUMNS: &str = "SELECT id, name, image, created, cmd, env, user, working_dir, stop_signal, jail_param, \
+    network_driver, persist, restart_policy, generation, exec, since, exit_code, exit_signal, finished FROM containers";
 const LABELS: &str = "SELECT container, key, value FROM container_labels";
 const MOUNTS: &str = "SELECT container, type, source, destination, read_only FROM mounts";
 const PORTS: &str = "SELECT container, protocol, interfaces, host_ports, container_ports FROM ports";
@@ -120,9 +120,9 @@ impl Write<'_> {
     /// [`StoreError::Taken`] if another has its name, [`StoreError::NotFound`] if there is no such image.
     pub fn insert_container(&mut self, container: &Container) -> Result<()> {
         self.execute_or_explain(
-            "INSERT INTO containers (id, name, image, created, cmd, env, user, jail_param, network_driver, persist, \
-             restart_policy, generation, exec, since, exit_code, exit_signal, finished) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO containers (id, name, image, created, cmd, env, user, working_dir, stop_signal, jail_param, \
+             network_driver, persist, restart_policy, generation, exec, since, exit_code, exit_signal, finished) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 container.id.as_str(),
                 container.name.as_ref().map(ObjectName::as_str),
@@ -131,6 +131,8 @@ impl Write<'_> {
                 to_json(&container.cmd)?,
                 to_json(&container.env)?,
                 container.user,
+                container.working_dir,
+                container.stop_signal,
                 to_json(&container.jail_param)?,
                 container.network_driver.as_str(),
                 container.persist,
@@ -307,6 +309,8 @@ fn decode(cells: &Cells<'_>) -> Result<Container> {
         cmd: cells.json("cmd")?,
         env: cells.json("env")?,
         user: cells.get("user")?,
+        working_dir: cells.get("working_dir")?,
+        stop_signal: cells.get("stop_signal")?,
         jail_param: cells.json("jail_param")?,
         network_driver: cells.parse("network_driver")?,
         persist: cells.get("persist")?,

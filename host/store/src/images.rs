@@ -7,10 +7,11 @@ use rusqlite::params;
 
 use crate::cells::{Cells, to_json};
 use crate::error::{Result, StoreError};
-use crate::record::Image;
+use crate::record::{Image, ImageSize};
 use crate::store::{Read, Write};
 
-const COLUMNS: &str = "SELECT id, name, tag, created, cmd, env, user, origin FROM images";
+const COLUMNS: &str =
+    "SELECT id, name, tag, created, cmd, env, user, settings, origin, size, own_size FROM images";
 
 impl Read<'_> {
     /// An image.
@@ -30,9 +31,9 @@ impl Read<'_> {
         )?;
         image.snapshots = self.rows(
             "image_snapshots",
-            "SELECT image, name FROM image_snapshots WHERE image = ? ORDER BY seq",
+            "SELECT image, dataset, name FROM image_snapshots WHERE image = ? ORDER BY seq",
             [id.as_str()],
-            |cells| cells.get("name"),
+            snapshot,
         )?;
         Ok(Some(image))
     }
@@ -62,9 +63,9 @@ impl Read<'_> {
         }
         let snapshots = self.rows(
             "image_snapshots",
-            "SELECT image, name FROM image_snapshots ORDER BY image, seq",
+            "SELECT image, dataset, name FROM image_snapshots ORDER BY image, seq",
             [],
-            |cells| Ok((cells.parse::<Id>("image")?, cells.get("name")?)),
+            |cells| Ok((cells.parse::<Id>("image")?, snapshot(cells)?)),
         )?;
         for (image, snapshot) in snapshots {
             if let Some(index) = place.get(&image) {
@@ -93,8 +94,8 @@ impl Write<'_> {
         self.untag(&image.name, &image.tag)?;
         let parent = image.origin.as_ref().and_then(image_of);
         self.execute_or_explain(
-            "INSERT INTO images (id, name, tag, created, cmd, env, user, origin, parent) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO images (id, name, tag, created, cmd, env, user, settings, origin, parent, size, own_size) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 image.id.as_str(),
                 image.name,
@@ -103,8 +104,11 @@ impl Write<'_> {
                 to_json(&image.cmd)?,
                 to_json(&image.env)?,
                 image.user,
+                to_json(&image.settings)?,
                 image.origin.as_ref().map(ToString::to_string),
                 parent.as_ref().map(Id::as_str),
+                image.size.map(|size| size.total),
+                image.size.map(|size| size.own),
             ],
             |write| write.why_not_inserted(&image.id, parent.as_ref()),
         )?;
@@ -114,10 +118,11 @@ impl Write<'_> {
                 params![image.id.as_str(), seq, line, snapshot],
             )?;
         }
-        for (seq, name) in image.snapshots.iter().enumerate() {
+        for (seq, snapshot) in image.snapshots.iter().enumerate() {
+            let dataset = snapshot.dataset();
             self.execute(
-                "INSERT INTO image_snapshots (image, seq, name) VALUES (?, ?, ?)",
-                params![image.id.as_str(), seq, name],
+                "INSERT INTO image_snapshots (image, seq, dataset, name) VALUES (?, ?, ?, ?)",
+                params![image.id.as_str(), seq, dataset.as_str(), snapshot.name()],
             )?;
         }
         Ok(())
@@ -132,6 +137,18 @@ impl Write<'_> {
         self.untag(name, tag)?;
         let sql = "UPDATE images SET name = ?, tag = ? WHERE id = ?";
         match self.execute(sql, params![name, tag, id.as_str()])? {
+            0 => Err(StoreError::not_found(format!("image {id}"))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes how much an image holds.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] if there is no such image.
+    pub fn measured_image(&mut self, id: &Id, size: ImageSize) -> Result<()> {
+        let sql = "UPDATE images SET size = ?, own_size = ? WHERE id = ?";
+        match self.execute(sql, params![size.total, size.own, id.as_str()])? {
             0 => Err(StoreError::not_found(format!("image {id}"))),
             _ => Ok(()),
         }
@@ -198,10 +215,26 @@ fn decode(cells: &Cells<'_>) -> Result<Image> {
         cmd: cells.json("cmd")?,
         env: cells.json("env")?,
         user: cells.get("user")?,
+        settings: cells.json("settings")?,
         instructions: Vec::new(),
         snapshots: Vec::new(),
         origin: cells.parse_optional("origin")?,
+        size: size(cells)?,
     })
+}
+
+fn size(cells: &Cells<'_>) -> Result<Option<ImageSize>> {
+    let total: Option<u64> = cells.get("size")?;
+    let own: Option<u64> = cells.get("own_size")?;
+    Ok(total.zip(own).map(|(total, own)| ImageSize { total, own }))
+}
+
+fn snapshot(cells: &Cells<'_>) -> Result<SnapshotName> {
+    let dataset: DatasetName = cells.parse("dataset")?;
+    let name: String = cells.get("name")?;
+    dataset
+        .snapshot(&name)
+        .map_err(|error| cells.damaged("name", &error))
 }
 
 fn instruction(cells: &Cells<'_>) -> Result<(String, String)> {

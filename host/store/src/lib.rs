@@ -23,6 +23,7 @@
 
 mod addresses;
 mod applied;
+mod build_cache;
 mod cells;
 mod containers;
 mod endpoints;
@@ -48,8 +49,8 @@ pub use leftovers::{Leftover, LeftoverId};
 pub use object::{Object, ParseObjectError};
 pub use ports::PortLease;
 pub use record::{
-    Container, ContainerPorts, Endpoint, Gateway, Image, LastExit, Mount, MountKind, Network, NetworkDriver,
-    ParseRecordError, Port, RestartPolicy, Running, Volume,
+    Container, ContainerPorts, Endpoint, Gateway, Healthcheck, Image, ImageSettings, ImageSize, LastExit,
+    Mount, MountKind, Network, NetworkDriver, ParseRecordError, Port, RestartPolicy, Running, Volume,
 };
 pub use resolve::Resolution;
 pub use store::{Read, Store, Write};

@@ -11,7 +11,10 @@ use crate::error::{Result, StoreError};
 const APPLICATION_ID: i32 = i32::from_be_bytes(*b"klne");
 
 /// All migrations; the version of a database is how many of them it has seen.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+pub(crate) const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_image_settings.sql"),
+];
 
 /// Applies what the database has not seen yet.
 pub(crate) fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<()> {

@@ -110,6 +110,15 @@ struct ContainerOptions {
     /// Name of the container (default: a random one)
     #[arg(long)]
     name: Option<String>,
+    /// Note something about the container: KEY=VALUE, or KEY
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// Program to run instead of the image's entrypoint and command
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+    /// Directory in which processes begin (default: the image's)
+    #[arg(short, long, value_name = "DIRECTORY")]
+    workdir: Option<String>,
     #[command(flatten)]
     dry_run: DryRun,
 }
@@ -140,7 +149,9 @@ impl ContainerOptions {
         };
         Ok(ContainerConfig {
             cmd,
+            entrypoint: self.entrypoint.clone().map(|program| vec![program]),
             image: Some(image),
+            labels: self.label.iter().map(|label| values::label(label)).collect(),
             name: Some(name),
             persist: self.persist,
             public_ports: self
@@ -149,6 +160,7 @@ impl ContainerOptions {
                 .map(|port| values::published_port(port))
                 .collect::<Result<_, _>>()?,
             restart_policy,
+            working_dir: self.workdir.clone(),
             ..self.shared.config()?
         })
     }

@@ -29,12 +29,14 @@ const PUBLISHED_PORT: &[Field] = &[
 ];
 
 /// The body that creates and updates a container; only what may stand in `mounts` differs.
-const fn container(mount: &'static Kind) -> [Field; 11] {
+const fn container(mount: &'static Kind) -> [Field; 14] {
     [
         Field::new("cmd", STRINGS).nullable(),
+        Field::new("entrypoint", STRINGS).nullable(),
         Field::new("env", STRINGS).nullable(),
         Field::new("image", Kind::String).nullable(),
         Field::new("jail_param", STRINGS).nullable(),
+        Field::new("labels", Kind::Map(&Kind::String)).nullable(),
         Field::new("mounts", Kind::List(mount)).nullable(),
         Field::new("name", Kind::String).nullable(),
         Field::new("network_driver", Kind::OneOf(NetworkDriver::WORDS)),
@@ -42,6 +44,7 @@ const fn container(mount: &'static Kind) -> [Field; 11] {
         Field::new("public_ports", Kind::List(&Kind::Object(PUBLISHED_PORT))).nullable(),
         Field::new("restart_policy", Kind::OneOf(RestartPolicy::WORDS)).nullable(),
         Field::new("user", Kind::String).nullable(),
+        Field::new("working_dir", Kind::String).nullable(),
     ]
 }
 

@@ -44,27 +44,26 @@ impl Engine {
         image: &Image,
     ) -> Result<Container> {
         parse::env(&config.env)?;
+        let working_dir = config.working_dir.as_deref().map(working_dir).transpose()?;
         Ok(Container {
             id,
             name,
             image: image.id.clone(),
             created: kleene_store::now(),
-            cmd: if config.cmd.is_empty() {
-                image.cmd.clone()
-            } else {
-                config.cmd.clone()
-            },
+            cmd: command_line(config, image),
             env: parse::merge_env(&image.env, &config.env),
             user: if config.user.is_empty() {
                 image.user.clone()
             } else {
                 config.user.clone()
             },
+            working_dir: working_dir.or_else(|| image.settings.working_dir.clone()),
+            stop_signal: image.settings.stop_signal.clone(),
             jail_param: config.jail_param.clone(),
             network_driver: wire::driver_from(config.network_driver),
             persist: config.persist,
             restart_policy: wire::policy_from(config.restart_policy),
-            labels: BTreeMap::new(),
+            labels: merged(&image.settings.labels, &config.labels),
             mounts: Vec::new(),
             ports: self.parse_ports(config)?,
             generation: 0,
@@ -116,14 +115,20 @@ impl Engine {
             Err(EngineError::ImageNotFound { .. }) => return Err(no_such_image()),
             image => image?,
         };
-        let snapshot = DatasetName::image(&image.id).snapshot(snapshot.unwrap_or(FINAL_SNAPSHOT));
-        Ok((image, snapshot.map_err(|_| no_such_image())?))
+        let name = snapshot.unwrap_or(FINAL_SNAPSHOT);
+        let snapshot = match image.snapshot(name) {
+            Some(known) => known.clone(),
+            None => DatasetName::image(&image.id)
+                .snapshot(name)
+                .map_err(|_| no_such_image())?,
+        };
+        Ok((image, snapshot))
     }
 
     /// In the words of zfs(8), which are those of the contract.
     fn refuse_unknown_snapshot(&self, image: &Image, snapshot: &SnapshotName) -> Result<()> {
         let name = snapshot.name();
-        if name == FINAL_SNAPSHOT || image.snapshots.iter().any(|known| known == name) {
+        if name == FINAL_SNAPSHOT || image.snapshot(name).is_some() {
             return Ok(());
         }
         let dataset = self.platform.full_name(&DatasetName::image(&image.id));
@@ -151,4 +156,34 @@ impl Engine {
             _ => Ok(()),
         }
     }
+}
+
+/// Entrypoint and command as one. Whoever brings an entrypoint of his own does not want the image's command with it.
+fn command_line(config: &ContainerConfig, image: &Image) -> Vec<String> {
+    let (entrypoint, default): (&[String], &[String]) = match &config.entrypoint {
+        Some(own) => (own, &[]),
+        None => (&image.settings.entrypoint, &image.cmd),
+    };
+    let command = if config.cmd.is_empty() {
+        default
+    } else {
+        &config.cmd
+    };
+    [entrypoint, command].concat()
+}
+
+fn working_dir(path: &str) -> Result<String> {
+    if path.starts_with('/') && !path.contains('\0') {
+        return Ok(path.to_owned());
+    }
+    Err(EngineError::invalid(format!(
+        "the working directory '{path}' is not an absolute path"
+    )))
+}
+
+/// Labels, where those of `over` win.
+fn merged(under: &BTreeMap<String, String>, over: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut labels = under.clone();
+    labels.extend(over.clone());
+    labels
 }

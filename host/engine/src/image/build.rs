@@ -10,7 +10,7 @@ use kleene_api::{EndPointConfig, ImageBuildConfig};
 use kleene_plan::{DatasetName, ExitStatus, Id, Op, ProcessSpec, SnapshotName};
 use kleene_plugins::{BuildAction, BuildState, Builder, CopyFiles, Instruction, InstructionKind, Variable};
 use kleene_rootfs::copy::{CopyOptions, copy_into};
-use kleene_store::{Container, Image, Object};
+use kleene_store::{Container, Image, ImageSettings, Object};
 
 use crate::Engine;
 use crate::cancel::Cancel;
@@ -119,6 +119,8 @@ struct Build<'a> {
     state: BuildState,
     /// The image's command: the parent's until CMD says otherwise.
     cmd: Vec<String>,
+    /// What else the image says: as its parent.
+    settings: ImageSettings,
     parent: Option<SnapshotName>,
     /// The instructions done, each with the snapshot taken after it.
     done: Vec<(String, Option<Id>)>,
@@ -147,6 +149,7 @@ impl<'a> Build<'a> {
                 ..BuildState::default()
             },
             cmd: Vec::new(),
+            settings: ImageSettings::default(),
             parent: None,
             done: Vec::new(),
         }
@@ -239,7 +242,7 @@ impl<'a> Build<'a> {
                 error => error,
             })?;
         if let Some(snapshot) = snapshot
-            && !image.snapshots.iter().any(|known| known == parent.name())
+            && image.snapshot(parent.name()).is_none()
         {
             return Err(EngineError::invalid(format!("invalid snapshot @{snapshot}")));
         }
@@ -255,6 +258,7 @@ impl<'a> Build<'a> {
         // From here on there is something to clean up.
         self.parent = Some(parent);
         self.cmd = image.cmd;
+        self.settings = image.settings;
         self.state.user = user;
         self.state.env = env
             .iter()
@@ -360,11 +364,13 @@ impl<'a> Build<'a> {
         // Whatever a command left running or behind would be looked for under the container's name.
         self.stop()?;
         engine.disconnect_all(&self.id)?;
-        let taken: Vec<String> = done
+        let dataset = DatasetName::image(&self.id);
+        let taken = done
             .iter()
             .filter_map(|(_, snapshot)| snapshot.as_ref())
-            .map(ToString::to_string)
-            .collect();
+            .map(|name| dataset.snapshot(name.as_str()))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|error| EngineError::invalid(error.to_string()))?;
         let instruction = |(line, snapshot): (String, Option<Id>)| {
             (
                 line,
@@ -387,8 +393,10 @@ impl<'a> Build<'a> {
                 .collect(),
             user: self.state.user.clone(),
             instructions: done.into_iter().map(instruction).collect(),
+            settings: self.settings.clone(),
             snapshots: taken,
             origin: self.parent.clone(),
+            size: None,
         };
         engine.transact(
             "finish build",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use kleene_api::{ImageCreateConfig, ImageCreateMethod};
 use kleene_plan::{DatasetName, Id, Op};
 use kleene_rootfs::{Root, archive, host_image};
-use kleene_store::{Image, Object};
+use kleene_store::{Image, ImageSettings, Object};
 
 use crate::Engine;
 use crate::cancel::Cancel;
@@ -59,9 +59,11 @@ impl Engine {
                     cmd: vec!["/bin/sh".to_owned(), "/etc/rc".to_owned()],
                     env: Vec::new(),
                     user: "root".to_owned(),
+                    settings: ImageSettings::default(),
                     instructions: Vec::new(),
                     snapshots: Vec::new(),
                     origin: None,
+                    size: None,
                 })?;
                 Ok(write.tag_image(&id, &name, &tag)?)
             },

@@ -164,6 +164,10 @@ pub struct Container {
     pub env: Vec<String>,
     /// Who runs the program; empty: root.
     pub user: String,
+    /// Where its processes begin; `None`: in the home of their user.
+    pub working_dir: Option<String>,
+    /// The signal that asks its first process to end; `None`: TERM.
+    pub stop_signal: Option<String>,
     /// Parameters in jail(8)'s form, verbatim.
     pub jail_param: Vec<String>,
     /// How it is connected.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use kleene_plan::{Id, MacAddress, NetworkKind};
 use kleene_store::{
-    Container, Endpoint, Gateway, Image, Network, NetworkDriver, Read, RestartPolicy, Result, Store,
-    StoreError, Write,
+    Container, Endpoint, Gateway, Image, ImageSettings, Network, NetworkDriver, Read, RestartPolicy, Result,
+    Store, StoreError, Write,
 };
 
 /// The id that ends in this number.
@@ -32,8 +32,10 @@ pub fn image(number: u64) -> Image {
         env: texts(&["PATH=/bin"]),
         user: String::new(),
         instructions: Vec::new(),
-        snapshots: texts(&["image"]),
+        settings: ImageSettings::default(),
+        snapshots: vec![format!("image/{}@image", id(number)).parse().unwrap()],
         origin: None,
+        size: None,
     }
 }
 
@@ -55,6 +57,8 @@ pub fn container(number: u64) -> Container {
         cmd: Vec::new(),
         env: Vec::new(),
         user: String::new(),
+        working_dir: None,
+        stop_signal: None,
         jail_param: Vec::new(),
         network_driver: NetworkDriver::Ipnet,
         persist: false,

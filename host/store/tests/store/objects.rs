@@ -2,8 +2,8 @@
 
 use kleene_plan::{ExitStatus, NetworkKind, Protocol};
 use kleene_store::{
-    Container, Endpoint, Gateway, Image, LastExit, Mount, MountKind, Network, NetworkDriver, Port,
-    RestartPolicy, Running, Volume,
+    Container, Endpoint, Gateway, Healthcheck, Image, ImageSettings, ImageSize, LastExit, Mount, MountKind,
+    Network, NetworkDriver, Port, RestartPolicy, Running, Volume,
 };
 
 use crate::fixtures::*;
@@ -177,13 +177,51 @@ fn a_full_image_survives_and_the_latest_is_listed_first() {
             ("FROM base".to_owned(), String::new()),
             ("RUN date > /stamp".to_owned(), "@0a1b2c3d4e5f".to_owned()),
         ],
-        snapshots: texts(&["0a1b2c3d4e5f", "image"]),
+        settings: ImageSettings {
+            entrypoint: texts(&["/bin/httpd"]),
+            labels: [("version".to_owned(), "1".to_owned())].into(),
+            exposed_ports: ["80/tcp".to_owned()].into(),
+            healthcheck: Some(Healthcheck {
+                test: texts(&["CMD", "/bin/true"]),
+                retries: Some(3),
+                ..Healthcheck::default()
+            }),
+            ..ImageSettings::default()
+        },
+        // The first is of a step that was done for image 1.
+        snapshots: vec![
+            "image/a00000000001@0a1b2c3d4e5f".parse().unwrap(),
+            "image/a00000000005@image".parse().unwrap(),
+        ],
         origin: Some("image/a00000000001@image".parse().unwrap()),
+        size: Some(ImageSize {
+            total: 2000,
+            own: 500,
+        }),
         ..named(5, "site", "latest")
     };
     change(&store, |write| write.insert_image(&full)).unwrap();
     assert_eq!(look(&store, |read| read.image(&id(5))).as_ref(), Some(&full));
     assert_eq!(look(&store, |read| read.images()), [full, image(1)]);
+}
+
+#[test]
+fn a_step_is_remembered_until_its_image_goes() {
+    let store = furnished();
+    let step = |key: &str| look(&store, |read| read.cached_step(key));
+    change(&store, |write| write.insert_image(&image(5))).unwrap();
+    change(&store, |write| write.cache_step("k", &id(1), "0a1b2c3d4e5f")).unwrap();
+    assert_eq!(
+        step("k"),
+        Some("image/a00000000001@0a1b2c3d4e5f".parse().unwrap())
+    );
+    change(&store, |write| write.cache_step("k", &id(5), "1a1b2c3d4e5f")).unwrap();
+    assert_eq!(
+        step("k"),
+        Some("image/a00000000005@1a1b2c3d4e5f".parse().unwrap())
+    );
+    change(&store, |write| write.remove_image(&id(5))).unwrap();
+    assert_eq!(step("k"), None);
 }
 
 #[test]
