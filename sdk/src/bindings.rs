@@ -56,6 +56,18 @@ world!(
     /// Builders.
     build, "build-plugin", "export_build_world", "kleene_sdk::bindings::build", with {
         "kleene:plugin/types@0.1.0": super::vocabulary::kleene::plugin::types,
+        "kleene:plugin/facts@0.1.0": super::vocabulary::kleene::plugin::facts,
+        "kleene:plugin/building@0.1.0": super::vocabulary::kleene::plugin::building,
+        "kleene:plugin/log@0.1.0": super::vocabulary::kleene::plugin::log,
+    }
+);
+
+world!(
+    /// Build steps.
+    step, "step-plugin", "export_step_world", "kleene_sdk::bindings::step", with {
+        "kleene:plugin/types@0.1.0": super::vocabulary::kleene::plugin::types,
+        "kleene:plugin/facts@0.1.0": super::vocabulary::kleene::plugin::facts,
+        "kleene:plugin/building@0.1.0": super::vocabulary::kleene::plugin::building,
         "kleene:plugin/log@0.1.0": super::vocabulary::kleene::plugin::log,
     }
 );

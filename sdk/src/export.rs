@@ -32,6 +32,16 @@ macro_rules! export_build_plugin {
     };
 }
 
+/// Makes a type that implements [`step::BuildStep`](crate::step::BuildStep) and
+/// [`step::Plugin`](crate::step::Plugin) the plugin of this crate.
+#[macro_export]
+macro_rules! export_step_plugin {
+    ($plugin:ident) => {
+        #[cfg(target_arch = "wasm32")]
+        $crate::bindings::step::export_step_world!($plugin with_types_in $crate::bindings::step);
+    };
+}
+
 /// Makes a type that implements [`policy::Policy`](crate::policy::Policy) and
 /// [`policy::Plugin`](crate::policy::Plugin) the plugin of this crate.
 #[macro_export]

@@ -1,4 +1,4 @@
-//! The plugin development kit: write a network driver, a volume driver, a builder or a policy for Kleene.
+//! The plugin development kit: write a network driver, a volume driver, a builder, a build step or a policy for Kleene.
 //!
 //! A plugin is a planner. It is given facts and returns typed operations; the host performs them, shows them, takes
 //! them back. So a plugin has no state, reads nothing and touches nothing, and is tested like any function: on your
@@ -140,8 +140,21 @@ pub mod volume {
 pub mod build {
     pub use crate::bindings::build::Guest as Plugin;
     pub use crate::bindings::build::exports::kleene::plugin::builder::{
-        Action, Base, BuildState, Command, CopyFiles, Guest as Builder, Instruction, InstructionKind, Other,
-        ParseError, Process, Variable,
+        Guest as Builder, ParseError, Parsed,
+    };
+    pub use crate::bindings::vocabulary::kleene::plugin::building::{
+        Action, Argument, Base, BuildState, Command, CopyAction, CopyFiles, Dialect, Healthcheck,
+        HereDocument, InlineFile, Instruction, InstructionKind, Other, Process, Variable,
+    };
+    pub use crate::bindings::vocabulary::kleene::plugin::facts::Label;
+}
+
+/// For build steps.
+pub mod step {
+    pub use crate::bindings::step::Guest as Plugin;
+    pub use crate::bindings::step::exports::kleene::plugin::build_step::{Guest as BuildStep, Step};
+    pub use crate::build::{
+        Action, BuildState, CopyAction, Healthcheck, InlineFile, Label, Process, Variable,
     };
 }
 

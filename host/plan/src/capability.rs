@@ -33,6 +33,12 @@ pub enum Capability {
     Dataset,
     /// Snapshots.
     Snapshot,
+    /// Running processes in a build.
+    Run,
+    /// Copying files into an image that is built.
+    Copy,
+    /// Settings of an image that is built: variables, labels, its user, its command and the like.
+    Settings,
 }
 
 impl fmt::Display for Capability {
@@ -50,6 +56,9 @@ impl fmt::Display for Capability {
             Self::Redirect => "redirect",
             Self::Dataset => "dataset",
             Self::Snapshot => "snapshot",
+            Self::Run => "run",
+            Self::Copy => "copy",
+            Self::Settings => "settings",
         })
     }
 }

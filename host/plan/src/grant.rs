@@ -93,7 +93,11 @@ impl Grant {
         Ok(())
     }
 
-    fn holds(&self, needed: &[Capability], step: &impl fmt::Display) -> Result<(), Denied> {
+    /// Decides on one step by its kind alone.
+    ///
+    /// # Errors
+    /// The first capability that is needed and not granted.
+    pub fn holds(&self, needed: &[Capability], step: &impl fmt::Display) -> Result<(), Denied> {
         match needed
             .iter()
             .find(|capability| !self.capabilities.contains(capability))

@@ -5,7 +5,7 @@ pub(crate) mod vocabulary {
     wasmtime::component::bindgen!({ path: "../../wit", world: "vocabulary" });
 }
 
-pub(crate) use vocabulary::kleene::plugin::{facts, firewall, log, planning, settings, types};
+pub(crate) use vocabulary::kleene::plugin::{building, facts, firewall, log, planning, settings, types};
 
 /// Network drivers.
 pub(crate) mod network {
@@ -30,6 +30,15 @@ pub(crate) mod build {
     wasmtime::component::bindgen!({
         path: "../../wit",
         world: "build-plugin",
+        with: { "kleene:plugin": super::vocabulary::kleene::plugin },
+    });
+}
+
+/// Build steps.
+pub(crate) mod step {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "step-plugin",
         with: { "kleene:plugin": super::vocabulary::kleene::plugin },
     });
 }

@@ -2,141 +2,16 @@
 
 use std::sync::Arc;
 
+use crate::action::BuildAction;
 use crate::bindings::build::BuildPluginIndices;
 use crate::bindings::build::exports::kleene::plugin::builder as wit;
 use crate::convert::{
-    action_from_wit, instruction_from_wit, instruction_to_wit, state_to_wit, variable_to_wit,
+    actions_from_wit, dialect_from_wit, instruction_from_wit, instruction_to_wit, state_to_wit,
+    variable_to_wit,
 };
+use crate::dockerfile::{BuildState, Instruction, ParseError, Parsed, Variable};
 use crate::error::PluginError;
 use crate::guest::Guest;
-
-/// A variable of a build.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variable {
-    /// `[a-zA-Z_][a-zA-Z0-9_]*`
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
-
-/// Sources and destination of a COPY.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CopyFiles {
-    /// Patterns below the context.
-    pub sources: Vec<String>,
-    /// A path in the image; one that ends in `/` is a directory. Absolute once expanded.
-    pub destination: String,
-}
-
-/// The command line of a RUN or CMD.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// For the shell, verbatim.
-    Shell(String),
-    /// Program and arguments.
-    Exec(Vec<String>),
-}
-
-/// What an instruction says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InstructionKind {
-    /// The parent image.
-    From {
-        /// An image reference; may hold variables.
-        image: String,
-        /// The stage's name.
-        stage: Option<String>,
-    },
-    /// A variable of the build.
-    Arg(Variable),
-    /// A variable of the image.
-    Env(Variable),
-    /// The directory in which what follows is done.
-    Workdir(String),
-    /// Who runs what follows.
-    User(String),
-    /// A command that is run.
-    Run(Command),
-    /// Files from the context.
-    Copy(CopyFiles),
-    /// The command of the image.
-    Cmd(Command),
-    /// An instruction of another plugin.
-    Other {
-        /// Its keyword.
-        keyword: String,
-        /// What follows, verbatim.
-        arguments: String,
-    },
-}
-
-/// An instruction of a Dockerfile.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Instruction {
-    /// Where it begins: lines are counted from 1.
-    pub line: u32,
-    /// Its text, with continued lines joined.
-    pub text: String,
-    /// What it says.
-    pub kind: InstructionKind,
-}
-
-/// Where a Dockerfile is wrong. Reads as the user is to be told.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ParseError {
-    /// The line on which the offending instruction begins, from 1; 0 where the file as a whole is meant.
-    pub line: u32,
-    /// The offending words.
-    pub words: String,
-    /// What happened.
-    pub message: String,
-    /// What to try.
-    pub hint: Option<String>,
-}
-
-/// Where a build stands before an instruction.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct BuildState {
-    /// What ARG declared so far.
-    pub args: Vec<Variable>,
-    /// The environment of the image so far: its parent's and what ENV set.
-    pub env: Vec<Variable>,
-    /// Build arguments given by the user.
-    pub build_arguments: Vec<Variable>,
-    /// Who runs commands.
-    pub user: String,
-    /// What WORKDIR set: an absolute path. `None`: nothing yet, commands begin in the user's home.
-    pub workdir: Option<String>,
-}
-
-/// What the engine shall do for an instruction; all variables are replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BuildAction {
-    /// Begin with this image.
-    UseImage(String),
-    /// The build knows this ARG from now on; it replaces one of the same name.
-    DeclareArg(Variable),
-    /// The image has this variable from now on; it replaces one of the same name.
-    SetEnv(Variable),
-    /// What follows is run by this user.
-    SetUser(String),
-    /// This directory exists and is where what follows is done.
-    SetWorkdir(String),
-    /// The image's command.
-    SetCommand(Vec<String>),
-    /// Run a process and keep what it changed.
-    Run {
-        /// Program and arguments.
-        argv: Vec<String>,
-        /// Its environment.
-        env: Vec<Variable>,
-        /// Who runs it.
-        user: String,
-    },
-    /// Copy from the context and keep it.
-    Copy(CopyFiles),
-}
 
 /// The plugin that reads Dockerfiles.
 #[derive(Clone)]
@@ -149,20 +24,33 @@ impl Builder {
         self.0.name()
     }
 
-    /// The instructions of a Dockerfile, or where it is wrong.
+    /// What a Dockerfile says, or where it is wrong. `steps` are the keywords of build steps.
     ///
     /// # Errors
     /// How the plugin failed.
-    pub fn parse(&self, dockerfile: &str) -> Result<Result<Vec<Instruction>, ParseError>, PluginError> {
+    pub fn parse(
+        &self,
+        dockerfile: &str,
+        steps: &[String],
+    ) -> Result<Result<Parsed, ParseError>, PluginError> {
         const CALL: &str = "parse";
         let answer = self.0.call(CALL, |world, store, instance| {
             let plugin = world.load(&mut *store, instance)?;
-            plugin.kleene_plugin_builder().call_parse(store, dockerfile)
+            plugin
+                .kleene_plugin_builder()
+                .call_parse(store, dockerfile, steps)
         })?;
         Ok(match answer {
-            Ok(instructions) => {
-                self.0.check_length(CALL, instructions.len())?;
-                Ok(instructions.into_iter().map(instruction_from_wit).collect())
+            Ok(parsed) => {
+                self.0.check_length(CALL, parsed.instructions.len())?;
+                Ok(Parsed {
+                    dialect: dialect_from_wit(parsed.dialect),
+                    instructions: parsed
+                        .instructions
+                        .into_iter()
+                        .map(instruction_from_wit)
+                        .collect(),
+                })
             }
             Err(wit::ParseError {
                 line,
@@ -178,7 +66,8 @@ impl Builder {
         })
     }
 
-    /// What an instruction does in a build that stands at `state`.
+    /// What an instruction does in a build that stands at `state`. An instruction of another plugin is asked of
+    /// [`BuildSteps`](crate::BuildSteps).
     ///
     /// # Errors
     /// Why it cannot be done, in the plugin's words, or how the plugin failed.
@@ -191,7 +80,7 @@ impl Builder {
         })?;
         let actions = answer.map_err(|error| self.0.refused(error))?;
         self.0.check_length(CALL, actions.len())?;
-        Ok(actions.into_iter().map(action_from_wit).collect())
+        Ok(actions_from_wit(actions))
     }
 
     /// A text with variables, quotes and backslashes replaced as a shell would. `line` is the instruction it is of,

@@ -48,6 +48,14 @@ pub enum PluginError {
     /// No plugin reads Dockerfiles.
     #[error("no plugin builds images; put the plugin 'builder' into the plugin directory")]
     NoBuilder,
+    /// No plugin serves this instruction.
+    #[error("no plugin serves the instruction '{keyword}'; there are: {}", list(known))]
+    UnknownStep {
+        /// Its keyword.
+        keyword: String,
+        /// What is served.
+        known: Vec<String>,
+    },
     /// The plugin that would serve cannot be used.
     #[error("plugin '{plugin}' cannot be used: {reason}")]
     Broken {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use kleene_plan::{Grant, Plan, Scope};
+use kleene_plan::{Capability, Denied, Grant, Plan, Scope};
 use wasmtime::component::{Component, InstancePre, Linker};
 use wasmtime::{Engine, Store, Trap};
 
@@ -155,11 +155,22 @@ impl<B> Guest<B> {
     ) -> Result<(), PluginError> {
         self.grant
             .check(plan, scope)
-            .map_err(|denied| PluginError::Denied {
-                plugin: self.name.clone(),
-                call,
-                denied,
-            })
+            .map_err(|denied| self.denied(call, denied))
+    }
+
+    /// # Errors
+    /// If the plugin was not granted what it takes to do `step`.
+    pub(crate) fn holds(&self, capability: Capability, step: &impl std::fmt::Display) -> Result<(), Denied> {
+        self.grant.holds(&[capability], step)
+    }
+
+    /// The plugin asked for what it may not.
+    pub(crate) fn denied(&self, call: &'static str, denied: Denied) -> PluginError {
+        PluginError::Denied {
+            plugin: self.name.clone(),
+            call,
+            denied,
+        }
     }
 
     /// The plugin's own error, for the user.

@@ -10,11 +10,13 @@
 //!
 //! [`Plan`]: kleene_plan::Plan
 
+mod action;
 mod bindings;
 mod builder;
 mod cache;
 mod config;
 mod convert;
+mod dockerfile;
 mod error;
 mod guest;
 mod health;
@@ -25,16 +27,21 @@ mod policy;
 mod sandbox;
 mod scope;
 mod section;
+mod step;
 mod ticker;
 mod volume;
 
-pub use builder::{
-    BuildAction, BuildState, Builder, Command, CopyFiles, Instruction, InstructionKind, ParseError, Variable,
-};
+pub use action::{BuildAction, CopyAction, InlineFile, Process};
+pub use builder::Builder;
 pub use config::{EngineKind, Limits, PluginsConfig};
+pub use dockerfile::{
+    Argument, BuildState, Command, CopyFiles, Dialect, Healthcheck, HereDocument, Instruction,
+    InstructionKind, Label, ParseError, Parsed, Variable,
+};
 pub use error::{PluginError, Refusal, RefusalCode};
 pub use manifest::{Manifest, ManifestError, OnFailure, PluginKind};
 pub use network::NetworkDriver;
 pub use plugins::{PluginInfo, PluginState, Plugins};
 pub use policy::Subject;
+pub use step::BuildSteps;
 pub use volume::VolumeDriver;

@@ -60,6 +60,8 @@ pub enum PluginKind {
     Volume,
     /// Reads Dockerfiles.
     Build,
+    /// Serves further instructions of Dockerfiles.
+    Step,
     /// Judges plans of others.
     Policy,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for PluginKind {
             Self::Network => "network",
             Self::Volume => "volume",
             Self::Build => "build",
+            Self::Step => "step",
             Self::Policy => "policy",
         })
     }
@@ -124,8 +127,20 @@ impl Manifest {
                 manifest.kind
             )));
         }
+        if manifest.kind == PluginKind::Step
+            && let Some(served) = manifest.serves.iter().find(|served| !is_keyword(served.as_str()))
+        {
+            return Err(ManifestError::Content(format!(
+                "'{served}' is no keyword: instructions are upper-case letters, such as PKG"
+            )));
+        }
         Ok(manifest)
     }
+}
+
+/// Whether instructions may be called so.
+fn is_keyword(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_uppercase())
 }
 
 #[cfg(test)]
@@ -162,6 +177,10 @@ mod tests {
                 "'on-failure' is for policies: a network plugin that fails has no plan",
             ),
             (GOOD.replace("version = '1'\n", ""), "missing field `version`"),
+            (
+                GOOD.replace("network", "step").replacen("'bridge'", "'Pkg'", 1),
+                "'Pkg' is no keyword: instructions are upper-case letters, such as PKG",
+            ),
         ];
         for (text, expected) in cases {
             let message = Manifest::parse(&text).unwrap_err().to_string();

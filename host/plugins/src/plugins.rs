@@ -1,6 +1,6 @@
 //! All plugins of a daemon: found, checked, loaded, and looked up by what they serve.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use wasmtime::component::{Component, Instance};
 use crate::bindings::build::BuildPluginIndices;
 use crate::bindings::network::NetworkPluginIndices;
 use crate::bindings::policy::PolicyPluginIndices;
+use crate::bindings::step::StepPluginIndices;
 use crate::bindings::types;
 use crate::bindings::volume::VolumePluginIndices;
 use crate::builder::Builder;
@@ -23,6 +24,7 @@ use crate::manifest::{Manifest, OnFailure, PluginKind};
 use crate::network::NetworkDriver;
 use crate::policy::{Policy, Subject};
 use crate::sandbox::{self, Call};
+use crate::step::{BuildSteps, Step};
 use crate::ticker::Ticker;
 use crate::volume::VolumeDriver;
 
@@ -70,6 +72,7 @@ enum AnyGuest {
     Network(Arc<Guest<NetworkPluginIndices>>),
     Volume(Arc<Guest<VolumePluginIndices>>),
     Build(Arc<Guest<BuildPluginIndices>>),
+    Step(Arc<Guest<StepPluginIndices>>),
     Policy(Arc<Guest<PolicyPluginIndices>>),
 }
 
@@ -101,7 +104,7 @@ impl Plugins {
             taken: BTreeMap::new(),
             compiled: Vec::new(),
         };
-        let loaded: Vec<_> = files.into_iter().map(|file| opening.load(file)).collect();
+        let loaded = opening.load_all(files);
         opening.cache.forget_others(&opening.compiled);
         let plugins = Self { loaded };
         plugins.check_settings(&opening.config)?;
@@ -209,6 +212,30 @@ impl Plugins {
         }
     }
 
+    /// The build steps of the site, by their keywords.
+    #[must_use]
+    pub fn build_steps(&self) -> BuildSteps {
+        let built_in: BTreeSet<_> = self
+            .loaded
+            .iter()
+            .filter(|plugin| plugin.is(PluginKind::Build))
+            .flat_map(Loaded::serves)
+            .collect();
+        let steps = || self.loaded.iter().filter(|plugin| plugin.is(PluginKind::Step));
+        // Those that work come last, and so replace one that lost a conflict with them.
+        let broken = steps().filter(|plugin| plugin.guest.is_err());
+        let usable = steps().filter(|plugin| plugin.guest.is_ok());
+        broken
+            .chain(usable)
+            .flat_map(|plugin| {
+                let step = plugin.step();
+                plugin.serves().map(move |keyword| (keyword, step.clone()))
+            })
+            .filter(|(keyword, _)| !built_in.contains(keyword))
+            .filter_map(|(keyword, step)| Some((keyword.to_owned(), step?)))
+            .collect()
+    }
+
     /// Shows a plan to every policy of the site, one after the other in the order of their file names. Returns the
     /// plan with what they added.
     ///
@@ -264,6 +291,18 @@ impl Loaded {
             plugin: name_of(self.manifest.as_ref(), &self.file),
             reason: reason.clone(),
         })
+    }
+
+    /// As a build step, if it is one.
+    fn step(&self) -> Option<Step> {
+        match &self.guest {
+            Ok(AnyGuest::Step(guest)) => Some(Step::Ready(Arc::clone(guest))),
+            Ok(_) => None,
+            Err(reason) => Some(Step::Broken {
+                plugin: name_of(self.manifest.as_ref(), &self.file),
+                reason: reason.clone(),
+            }),
+        }
     }
 
     /// The plan as this policy wants it.
@@ -323,6 +362,9 @@ fn component_files(directory: &Path) -> Result<Vec<PathBuf>, PluginError> {
     Ok(files)
 }
 
+/// A component and its manifest, or why there is none.
+type Read = Result<(Vec<u8>, Manifest), String>;
+
 /// What is known while plugins are loaded.
 struct Opening {
     host: Arc<Host>,
@@ -335,8 +377,23 @@ struct Opening {
 }
 
 impl Opening {
-    fn load(&mut self, file: PathBuf) -> Loaded {
-        let (manifest, grant, guest) = match self.read(&file) {
+    /// Loads builders before all others: no build step takes an instruction of theirs. The result is in the order of
+    /// the files.
+    fn load_all(&mut self, files: Vec<PathBuf>) -> Vec<Loaded> {
+        let mut components: Vec<_> = files.into_iter().map(|file| (self.read(&file), file)).collect();
+        let is_builder =
+            |read: &Read| matches!(read, Ok((_, manifest)) if manifest.kind == PluginKind::Build);
+        components.sort_by_key(|(read, _)| !is_builder(read));
+        let mut loaded: Vec<_> = components
+            .into_iter()
+            .map(|(read, file)| self.load(file, read))
+            .collect();
+        loaded.sort_by(|a, b| a.file.cmp(&b.file));
+        loaded
+    }
+
+    fn load(&mut self, file: PathBuf, read: Read) -> Loaded {
+        let (manifest, grant, guest) = match read {
             Err(reason) => (None, Vec::new(), Err(reason)),
             Ok((bytes, manifest)) => {
                 let grant = self.grant(&manifest);
@@ -357,7 +414,7 @@ impl Opening {
         }
     }
 
-    fn read(&self, file: &Path) -> Result<(Vec<u8>, Manifest), String> {
+    fn read(&self, file: &Path) -> Read {
         let size = fs::metadata(file).map_err(|error| error.to_string())?.len();
         let limit = self.config.limits.file;
         if size > limit {
@@ -414,7 +471,7 @@ impl Opening {
         let served = manifest
             .serves
             .iter()
-            .map(|served| (Some(manifest.kind), served.to_string()));
+            .map(|served| (Some(namespace(manifest.kind)), served.to_string()));
         let claims: Vec<_> = std::iter::once(name).chain(served).collect();
         for claim in &claims {
             if let Some(holder) = self.taken.get(claim) {
@@ -433,6 +490,14 @@ impl Opening {
         self.taken
             .extend(claims.into_iter().map(|claim| (claim, file.to_owned())));
         Ok(())
+    }
+}
+
+/// Instructions are instructions, whoever serves them.
+fn namespace(kind: PluginKind) -> PluginKind {
+    match kind {
+        PluginKind::Step => PluginKind::Build,
+        kind => kind,
     }
 }
 
@@ -486,6 +551,9 @@ impl AnyGuest {
             PluginKind::Build => {
                 Self::Build(Guest::link(host, name, component, told, BuildPluginIndices::new)?.into())
             }
+            PluginKind::Step => {
+                Self::Step(Guest::link(host, name, component, told, StepPluginIndices::new)?.into())
+            }
             PluginKind::Policy => {
                 Self::Policy(Guest::link(host, name, component, told, PolicyPluginIndices::new)?.into())
             }
@@ -497,6 +565,7 @@ impl AnyGuest {
             Self::Network(guest) => describe!(guest),
             Self::Volume(guest) => describe!(guest),
             Self::Build(guest) => describe!(guest),
+            Self::Step(guest) => describe!(guest),
             Self::Policy(guest) => describe!(guest),
         }
     }
@@ -506,6 +575,7 @@ impl AnyGuest {
             Self::Network(guest) => guest.check_health(),
             Self::Volume(guest) => guest.check_health(),
             Self::Build(guest) => guest.check_health(),
+            Self::Step(guest) => guest.check_health(),
             Self::Policy(guest) => guest.check_health(),
         }
     }

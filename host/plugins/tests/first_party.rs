@@ -5,7 +5,9 @@
 mod support;
 
 use kleene_plan::{EndpointFacts, NetworkFacts, Plan, PublishedPort};
-use kleene_plugins::{BuildAction, BuildState, EngineKind, PluginState, Plugins, PluginsConfig, Variable};
+use kleene_plugins::{
+    BuildAction, BuildState, Dialect, EngineKind, PluginState, Plugins, PluginsConfig, Process, Variable,
+};
 use support::{Home, bridge_network, endpoint, ipnet_network, published, volume};
 
 const ALL: [&str; 6] = [
@@ -138,7 +140,9 @@ fn a_volume_is_a_dataset() {
 fn a_dockerfile_is_read_and_its_steps_expanded() {
     let builder = Home::with(&["builder"]).open().builder().unwrap();
     let dockerfile = "FROM base\nENV PORT=${P:-80}\nRUN serve \\\n $PORT\n";
-    let instructions = builder.parse(dockerfile).unwrap().unwrap();
+    let parsed = builder.parse(dockerfile, &[]).unwrap().unwrap();
+    assert_eq!(parsed.dialect, Dialect::Classic);
+    let instructions = parsed.instructions;
     let lines: Vec<_> = instructions
         .iter()
         .map(|step| (step.line, step.text.as_str()))
@@ -165,18 +169,22 @@ fn a_dockerfile_is_read_and_its_steps_expanded() {
         [BuildAction::SetEnv(port.clone())]
     );
     state.env.push(port.clone());
-    let run = BuildAction::Run {
+    let run = BuildAction::Run(Process {
         argv: ["/bin/sh", "-c", "serve  $PORT"].map(str::to_owned).to_vec(),
         env: vec![port],
         user: "root".to_owned(),
-    };
+        directory: None,
+    });
     assert_eq!(builder.expand(&instructions[2], &state).unwrap(), [run]);
 }
 
 #[test]
 fn a_wrong_dockerfile_is_told_with_its_line() {
     let builder = Home::with(&["builder"]).open().builder().unwrap();
-    let error = builder.parse("FROM base\n\nVOLUME /x\n").unwrap().unwrap_err();
+    let error = builder
+        .parse("FROM base\n\nVOLUME /x\n", &[])
+        .unwrap()
+        .unwrap_err();
     assert_eq!(
         (error.line, error.words.as_str(), error.to_string().as_str()),
         (3, "VOLUME /x", "error in 'VOLUME /x': invalid instruction")

@@ -1,14 +1,16 @@
 //! Dockerfiles: what they say, and what each instruction does.
 //!
-//! Instructions are read by the rules that Kleene's users know ([`parse`]), variables are replaced as a shell would
+//! Instructions are read by the rules that Kleene's users know ([`classic`]), variables are replaced as a shell would
 //! do it ([`substitute`]), and each step becomes actions that the host performs ([`step`]). No shell of the host is
 //! ever involved, and nothing of a Dockerfile is run anywhere but in the build container.
 
-pub mod parse;
+pub mod classic;
 pub mod step;
 pub mod substitute;
 
-use kleene_sdk::build::{Action, BuildState, Builder, Instruction, ParseError, Plugin, Variable};
+use kleene_sdk::build::{
+    Action, BuildState, Builder, Dialect, Instruction, ParseError, Parsed, Plugin, Variable,
+};
 use kleene_sdk::{PluginError, PluginInfo};
 
 /// The plugin.
@@ -21,14 +23,17 @@ impl Plugin for DockerfileBuilder {
         PluginInfo {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            serves: parse::KEYWORDS.map(str::to_owned).to_vec(),
+            serves: classic::KEYWORDS.map(str::to_owned).to_vec(),
         }
     }
 }
 
 impl Builder for DockerfileBuilder {
-    fn parse(dockerfile: String) -> Result<Vec<Instruction>, ParseError> {
-        parse::dockerfile(&dockerfile)
+    fn parse(dockerfile: String, _steps: Vec<String>) -> Result<Parsed, ParseError> {
+        Ok(Parsed {
+            dialect: Dialect::Classic,
+            instructions: classic::dockerfile(&dockerfile)?,
+        })
     }
 
     fn expand(step: Instruction, state: BuildState) -> Result<Vec<Action>, PluginError> {

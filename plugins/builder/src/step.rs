@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kleene_sdk::PluginError;
 use kleene_sdk::build::{
-    Action, BuildState, Command, CopyFiles, Instruction, InstructionKind, Process, Variable,
+    Action, Argument, BuildState, Command, CopyAction, Instruction, InstructionKind, Process, Variable,
 };
 
 use crate::substitute::substitute;
@@ -20,34 +20,45 @@ pub fn expand(step: Instruction, state: &BuildState) -> Result<Vec<Action>, Plug
     let variables = effective(state);
     let line = step.text;
     let replaced = |text: &str| substituted(&line, text, &variables);
-    let action = match step.kind {
-        InstructionKind::From(base) => Action::UseImage(replaced(&base.image)?),
-        InstructionKind::Arg(declared) => Action::DeclareArg(argument(declared, &state.build_arguments)),
-        InstructionKind::Env(variable) => Action::SetEnv(environment(&variable, replaced)?),
-        InstructionKind::Workdir(path) => Action::SetWorkdir(joined(state, &replaced(&path)?)),
-        InstructionKind::User(user) => Action::SetUser(replaced(&user)?),
-        InstructionKind::Run(command) => Action::Run(Process {
+    let actions = match step.kind {
+        InstructionKind::From(base) => vec![Action::UseImage(replaced(&base.image)?)],
+        InstructionKind::Arg(declared) => declared
+            .into_iter()
+            .map(|argument| Action::DeclareArg(declaration(argument, &state.build_arguments)))
+            .collect(),
+        InstructionKind::Env(variables) => variables
+            .iter()
+            .map(|variable| environment(variable, replaced).map(Action::SetEnv))
+            .collect::<Result<_, _>>()?,
+        InstructionKind::Workdir(path) => vec![Action::SetWorkdir(joined(state, &replaced(&path)?))],
+        InstructionKind::User(user) => vec![Action::SetUser(replaced(&user)?)],
+        InstructionKind::Run(command) => vec![Action::Run(Process {
             argv: argv(command, state.workdir.as_deref()),
             env: variables,
             user: state.user.clone(),
-        }),
-        InstructionKind::Copy(copy) => Action::Copy(CopyFiles {
+            directory: state.workdir.clone(),
+        })],
+        InstructionKind::Copy(copy) => vec![Action::Copy(CopyAction {
             sources: copy
                 .sources
                 .iter()
                 .map(|source| replaced(source))
                 .collect::<Result<_, _>>()?,
             destination: joined(state, &replaced(&copy.destination)?),
-        }),
-        InstructionKind::Cmd(command) => Action::SetCommand(argv(command, state.workdir.as_deref())),
-        InstructionKind::Other(other) => {
+            inline: vec![],
+            origin: None,
+            owner: None,
+            mode: None,
+            extract: false,
+        })],
+        InstructionKind::Cmd(command) => vec![Action::SetCommand(argv(command, state.workdir.as_deref()))],
+        _ => {
             return Err(PluginError::not_supported(format!(
-                "unknown instruction {}",
-                other.keyword
+                "'{line}' is not supported yet"
             )));
         }
     };
-    Ok(vec![action])
+    Ok(actions)
 }
 
 /// A text of the instruction `line` with its variables replaced.
@@ -79,9 +90,12 @@ fn effective(state: &BuildState) -> Vec<Variable> {
 }
 
 /// An ARG has the value that the user gave, else its own.
-fn argument(declared: Variable, given: &[Variable]) -> Variable {
+fn declaration(declared: Argument, given: &[Variable]) -> Variable {
     let given = given.iter().rfind(|argument| argument.name == declared.name);
-    given.cloned().unwrap_or(declared)
+    given.cloned().unwrap_or_else(|| Variable {
+        name: declared.name,
+        value: declared.default.unwrap_or_default(),
+    })
 }
 
 /// The text of ENV is replaced as a whole: `A= x` has words `A=` and `x`.
@@ -133,7 +147,8 @@ fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse;
+    use crate::classic;
+    use kleene_sdk::build::Dialect;
 
     fn named(name: &str, value: &str) -> Variable {
         Variable {
@@ -144,11 +159,14 @@ mod tests {
 
     fn fresh() -> BuildState {
         BuildState {
+            dialect: Dialect::Classic,
             args: vec![],
+            globals: vec![],
             env: vec![],
             build_arguments: vec![],
             user: "root".to_owned(),
             workdir: None,
+            shell: vec![],
         }
     }
 
@@ -160,7 +178,7 @@ mod tests {
             .map(|(name, value)| named(name, value))
             .collect();
         let mut last = None;
-        for instruction in parse::dockerfile(dockerfile).unwrap() {
+        for instruction in classic::dockerfile(dockerfile).unwrap() {
             for action in expand(instruction, &state)? {
                 match action.clone() {
                     Action::DeclareArg(arg) => state.args.push(arg),
@@ -185,7 +203,7 @@ mod tests {
         assert_eq!(last(default, &[]), env("V", "v1"));
         assert_eq!(last(default, &[("V", "v2")]), env("V", "v2"));
         let undeclared = "FROM b\nUSER ${u:-ntpd}\nARG u";
-        let user = parse::dockerfile(undeclared).unwrap().remove(1);
+        let user = classic::dockerfile(undeclared).unwrap().remove(1);
         let state = BuildState {
             build_arguments: vec![named("u", "games")],
             ..fresh()
@@ -212,6 +230,7 @@ mod tests {
             argv: ["/bin/sh", "-c", "echo $A"].map(str::to_owned).to_vec(),
             env: vec![named("A", "a"), named("B", "b")],
             user: "root".to_owned(),
+            directory: None,
         };
         assert_eq!(run, Ok(Action::Run(expected)));
     }

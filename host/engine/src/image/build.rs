@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use kleene_api::{EndPointConfig, ImageBuildConfig};
 use kleene_plan::{DatasetName, ExitStatus, Id, Op, ProcessSpec, SnapshotName};
-use kleene_plugins::{BuildAction, BuildState, Builder, CopyFiles, Instruction, InstructionKind, Variable};
+use kleene_plugins::{
+    BuildAction, BuildState, BuildSteps, Builder, CopyAction, Dialect, Instruction, InstructionKind, Process,
+    Variable,
+};
 use kleene_rootfs::copy::{CopyOptions, copy_into};
 use kleene_store::{Container, Image, ImageSettings, Object};
 
@@ -79,10 +82,14 @@ impl Engine {
         let text = read_dockerfile(context, &config.dockerfile).map_err(BuildError::Dockerfile)?;
         let nametag = parse::nametag(&config.tag).map_err(dockerfile)?;
         let builder = self.plugins.builder().map_err(|error| dockerfile(error.into()))?;
-        let parsed = builder.parse(&text).map_err(|error| dockerfile(error.into()))?;
-        let instructions = parsed.map_err(|error| BuildError::Dockerfile(error.to_string()))?;
+        let steps = self.plugins.build_steps();
+        let parsed = builder
+            .parse(&text, &steps.keywords())
+            .map_err(|error| dockerfile(error.into()))?;
+        let parsed = parsed.map_err(|error| BuildError::Dockerfile(error.to_string()))?;
+        let instructions = parsed.instructions;
 
-        let mut build = Build::new(self, config, builder, nametag);
+        let mut build = Build::new(self, config, (builder, steps), parsed.dialect, nametag);
         tell(BuildEvent::Started {
             image: build.id.clone(),
         });
@@ -113,6 +120,7 @@ struct Build<'a> {
     engine: &'a Engine,
     config: &'a ImageBuildConfig,
     builder: Builder,
+    steps: BuildSteps,
     /// Of the image, and of the container in which it is built.
     id: Id,
     nametag: (String, String),
@@ -130,7 +138,8 @@ impl<'a> Build<'a> {
     fn new(
         engine: &'a Engine,
         config: &'a ImageBuildConfig,
-        builder: Builder,
+        (builder, steps): (Builder, BuildSteps),
+        dialect: Dialect,
         nametag: (String, String),
     ) -> Self {
         let variable = |(name, value): (&String, &String)| Variable {
@@ -142,9 +151,11 @@ impl<'a> Build<'a> {
             engine,
             config,
             builder,
+            steps,
             id: Id::generate(),
             nametag,
             state: BuildState {
+                dialect,
                 build_arguments,
                 ..BuildState::default()
             },
@@ -171,10 +182,10 @@ impl<'a> Build<'a> {
             cancel.check().map_err(shown)?;
             snapshot = match action {
                 BuildAction::UseImage(reference) => self.begin(&reference).map_err(shown).map(|()| None)?,
-                BuildAction::Run { argv, env, user } => {
-                    let status = self.run(&argv, &env, user, cancel, tell).map_err(shown)?;
+                BuildAction::Run(process) => {
+                    let words = process.argv.join(" ");
+                    let status = self.run(process, cancel, tell).map_err(shown)?;
                     if status != ExitStatus::Code(0) {
-                        let words = argv.join(" ");
                         return Err(format!(
                             "The command '{words}' returned a non-zero code: {}",
                             status.code()
@@ -201,6 +212,7 @@ impl<'a> Build<'a> {
                     self.cmd = cmd;
                     None
                 }
+                other => return Err(format!("error: not supported yet: {other}")),
             };
             if let Some(snapshot) = &snapshot {
                 tell(BuildEvent::Snapshot(snapshot.clone()));
@@ -227,6 +239,7 @@ impl<'a> Build<'a> {
                 tell(BuildEvent::ParentImage(image.to_owned()));
                 Ok(vec![BuildAction::UseImage(image.to_owned())])
             }
+            (InstructionKind::Other { .. }, _) => Ok(self.steps.expand(instruction, &self.state)?),
             _ => Ok(self.builder.expand(instruction, &self.state)?),
         }
     }
@@ -275,22 +288,16 @@ impl<'a> Build<'a> {
     }
 
     /// Runs a command in the build's container, which lives as long as the command.
-    fn run(
-        &self,
-        argv: &[String],
-        env: &[Variable],
-        user: String,
-        cancel: &Cancel,
-        tell: &mut dyn FnMut(BuildEvent),
-    ) -> Result<ExitStatus> {
+    fn run(&self, process: Process, cancel: &Cancel, tell: &mut dyn FnMut(BuildEvent)) -> Result<ExitStatus> {
         let process = ProcessSpec {
-            argv: argv.to_vec(),
-            env: env
+            argv: process.argv,
+            env: process
+                .env
                 .iter()
                 .map(|Variable { name, value }| format!("{name}={value}"))
                 .collect(),
-            user,
-            directory: self.state.workdir.as_ref().map(PathBuf::from),
+            user: process.user,
+            directory: process.directory.map(PathBuf::from),
             terminal: None,
         };
         let (sender, events) = mpsc::channel();
@@ -318,7 +325,7 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn copy(&self, files: &CopyFiles) -> Result<()> {
+    fn copy(&self, files: &CopyAction) -> Result<()> {
         let workdir = self.state.workdir.as_deref().unwrap_or("/");
         let options = CopyOptions {
             workdir: PathBuf::from(workdir),

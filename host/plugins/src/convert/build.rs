@@ -1,7 +1,10 @@
-//! Instructions, states and actions of a build.
+//! Instructions and states of a build.
 
-use crate::bindings::build::exports::kleene::plugin::builder as wit;
-use crate::builder::{BuildAction, BuildState, Command, CopyFiles, Instruction, InstructionKind, Variable};
+use crate::bindings::{building as wit, facts};
+use crate::dockerfile::{
+    Argument, BuildState, Command, CopyFiles, Dialect, Healthcheck, HereDocument, Instruction,
+    InstructionKind, Label, Variable,
+};
 
 pub(crate) fn variable_to_wit(variable: &Variable) -> wit::Variable {
     wit::Variable {
@@ -10,12 +13,70 @@ pub(crate) fn variable_to_wit(variable: &Variable) -> wit::Variable {
     }
 }
 
-fn variable_from_wit(wit::Variable { name, value }: wit::Variable) -> Variable {
+pub(super) fn variable_from_wit(wit::Variable { name, value }: wit::Variable) -> Variable {
     Variable { name, value }
 }
 
-fn copy_from_wit(wit::CopyFiles { sources, destination }: wit::CopyFiles) -> CopyFiles {
-    CopyFiles { sources, destination }
+pub(super) fn variables_from_wit(variables: Vec<wit::Variable>) -> Vec<Variable> {
+    variables.into_iter().map(variable_from_wit).collect()
+}
+
+fn variables_to_wit(variables: &[Variable]) -> Vec<wit::Variable> {
+    variables.iter().map(variable_to_wit).collect()
+}
+
+pub(super) fn label_from_wit(facts::Label { key, value }: facts::Label) -> Label {
+    Label { key, value }
+}
+
+fn label_to_wit(label: &Label) -> facts::Label {
+    facts::Label {
+        key: label.key.clone(),
+        value: label.value.clone(),
+    }
+}
+
+fn argument_from_wit(wit::Argument { name, default }: wit::Argument) -> Argument {
+    Argument { name, default }
+}
+
+fn argument_to_wit(argument: &Argument) -> wit::Argument {
+    wit::Argument {
+        name: argument.name.clone(),
+        default: argument.default.clone(),
+    }
+}
+
+fn files_from_wit(files: wit::CopyFiles) -> CopyFiles {
+    let document = |document: wit::HereDocument| HereDocument {
+        name: document.name,
+        content: document.content,
+        expanded: document.expanded,
+    };
+    CopyFiles {
+        sources: files.sources,
+        documents: files.documents.into_iter().map(document).collect(),
+        destination: files.destination,
+        origin: files.origin,
+        owner: files.owner,
+        mode: files.mode,
+    }
+}
+
+fn files_to_wit(files: &CopyFiles) -> wit::CopyFiles {
+    let document = |document: &HereDocument| wit::HereDocument {
+        name: document.name.clone(),
+        content: document.content.clone(),
+        expanded: document.expanded,
+    };
+    wit::CopyFiles {
+        sources: files.sources.clone(),
+        documents: files.documents.iter().map(document).collect(),
+        destination: files.destination.clone(),
+        origin: files.origin.clone(),
+        owner: files.owner.clone(),
+        mode: files.mode.clone(),
+    }
 }
 
 fn command_from_wit(command: wit::Command) -> Command {
@@ -32,48 +93,95 @@ fn command_to_wit(command: &Command) -> wit::Command {
     }
 }
 
+pub(super) fn healthcheck_from_wit(check: wit::Healthcheck) -> Healthcheck {
+    Healthcheck {
+        test: check.test,
+        interval: check.interval,
+        timeout: check.timeout,
+        start_period: check.start_period,
+        retries: check.retries,
+    }
+}
+
+fn healthcheck_to_wit(check: &Healthcheck) -> wit::Healthcheck {
+    wit::Healthcheck {
+        test: check.test.clone(),
+        interval: check.interval,
+        timeout: check.timeout,
+        start_period: check.start_period,
+        retries: check.retries,
+    }
+}
+
+pub(crate) fn dialect_from_wit(dialect: wit::Dialect) -> Dialect {
+    match dialect {
+        wit::Dialect::Classic => Dialect::Classic,
+        wit::Dialect::Docker => Dialect::Docker,
+    }
+}
+
+fn dialect_to_wit(dialect: Dialect) -> wit::Dialect {
+    match dialect {
+        Dialect::Classic => wit::Dialect::Classic,
+        Dialect::Docker => wit::Dialect::Docker,
+    }
+}
+
 pub(crate) fn instruction_from_wit(instruction: wit::Instruction) -> Instruction {
+    use wit::InstructionKind as Wit;
     Instruction {
         line: instruction.line,
         text: instruction.text,
         kind: match instruction.kind {
-            wit::InstructionKind::From(wit::Base { image, stage }) => InstructionKind::From { image, stage },
-            wit::InstructionKind::Arg(variable) => InstructionKind::Arg(variable_from_wit(variable)),
-            wit::InstructionKind::Env(variable) => InstructionKind::Env(variable_from_wit(variable)),
-            wit::InstructionKind::Workdir(path) => InstructionKind::Workdir(path),
-            wit::InstructionKind::User(user) => InstructionKind::User(user),
-            wit::InstructionKind::Run(command) => InstructionKind::Run(command_from_wit(command)),
-            wit::InstructionKind::Copy(copy) => InstructionKind::Copy(copy_from_wit(copy)),
-            wit::InstructionKind::Cmd(command) => InstructionKind::Cmd(command_from_wit(command)),
-            wit::InstructionKind::Other(wit::Other { keyword, arguments }) => {
-                InstructionKind::Other { keyword, arguments }
+            Wit::From(wit::Base { image, stage }) => InstructionKind::From { image, stage },
+            Wit::Arg(arguments) => {
+                InstructionKind::Arg(arguments.into_iter().map(argument_from_wit).collect())
             }
+            Wit::Env(variables) => InstructionKind::Env(variables_from_wit(variables)),
+            Wit::Label(labels) => InstructionKind::Label(labels.into_iter().map(label_from_wit).collect()),
+            Wit::Workdir(path) => InstructionKind::Workdir(path),
+            Wit::User(user) => InstructionKind::User(user),
+            Wit::Shell(argv) => InstructionKind::Shell(argv),
+            Wit::Run(command) => InstructionKind::Run(command_from_wit(command)),
+            Wit::Copy(files) => InstructionKind::Copy(files_from_wit(files)),
+            Wit::Add(files) => InstructionKind::Add(files_from_wit(files)),
+            Wit::Cmd(command) => InstructionKind::Cmd(command_from_wit(command)),
+            Wit::Entrypoint(command) => InstructionKind::Entrypoint(command_from_wit(command)),
+            Wit::Expose(ports) => InstructionKind::Expose(ports),
+            Wit::Volume(directories) => InstructionKind::Volume(directories),
+            Wit::Healthcheck(check) => InstructionKind::Healthcheck(healthcheck_from_wit(check)),
+            Wit::StopSignal(signal) => InstructionKind::StopSignal(signal),
+            Wit::Other(wit::Other { keyword, arguments }) => InstructionKind::Other { keyword, arguments },
         },
     }
 }
 
 pub(crate) fn instruction_to_wit(instruction: &Instruction) -> wit::Instruction {
+    use wit::InstructionKind as Wit;
     wit::Instruction {
         line: instruction.line,
         text: instruction.text.clone(),
         kind: match &instruction.kind {
-            InstructionKind::From { image, stage } => wit::InstructionKind::From(wit::Base {
+            InstructionKind::From { image, stage } => Wit::From(wit::Base {
                 image: image.clone(),
                 stage: stage.clone(),
             }),
-            InstructionKind::Arg(variable) => wit::InstructionKind::Arg(variable_to_wit(variable)),
-            InstructionKind::Env(variable) => wit::InstructionKind::Env(variable_to_wit(variable)),
-            InstructionKind::Workdir(path) => wit::InstructionKind::Workdir(path.clone()),
-            InstructionKind::User(user) => wit::InstructionKind::User(user.clone()),
-            InstructionKind::Run(command) => wit::InstructionKind::Run(command_to_wit(command)),
-            InstructionKind::Copy(CopyFiles { sources, destination }) => {
-                wit::InstructionKind::Copy(wit::CopyFiles {
-                    sources: sources.clone(),
-                    destination: destination.clone(),
-                })
-            }
-            InstructionKind::Cmd(command) => wit::InstructionKind::Cmd(command_to_wit(command)),
-            InstructionKind::Other { keyword, arguments } => wit::InstructionKind::Other(wit::Other {
+            InstructionKind::Arg(arguments) => Wit::Arg(arguments.iter().map(argument_to_wit).collect()),
+            InstructionKind::Env(variables) => Wit::Env(variables_to_wit(variables)),
+            InstructionKind::Label(labels) => Wit::Label(labels.iter().map(label_to_wit).collect()),
+            InstructionKind::Workdir(path) => Wit::Workdir(path.clone()),
+            InstructionKind::User(user) => Wit::User(user.clone()),
+            InstructionKind::Shell(argv) => Wit::Shell(argv.clone()),
+            InstructionKind::Run(command) => Wit::Run(command_to_wit(command)),
+            InstructionKind::Copy(files) => Wit::Copy(files_to_wit(files)),
+            InstructionKind::Add(files) => Wit::Add(files_to_wit(files)),
+            InstructionKind::Cmd(command) => Wit::Cmd(command_to_wit(command)),
+            InstructionKind::Entrypoint(command) => Wit::Entrypoint(command_to_wit(command)),
+            InstructionKind::Expose(ports) => Wit::Expose(ports.clone()),
+            InstructionKind::Volume(directories) => Wit::Volume(directories.clone()),
+            InstructionKind::Healthcheck(check) => Wit::Healthcheck(healthcheck_to_wit(check)),
+            InstructionKind::StopSignal(signal) => Wit::StopSignal(signal.clone()),
+            InstructionKind::Other { keyword, arguments } => Wit::Other(wit::Other {
                 keyword: keyword.clone(),
                 arguments: arguments.clone(),
             }),
@@ -82,29 +190,14 @@ pub(crate) fn instruction_to_wit(instruction: &Instruction) -> wit::Instruction 
 }
 
 pub(crate) fn state_to_wit(state: &BuildState) -> wit::BuildState {
-    let variables = |variables: &[Variable]| variables.iter().map(variable_to_wit).collect();
     wit::BuildState {
-        args: variables(&state.args),
-        env: variables(&state.env),
-        build_arguments: variables(&state.build_arguments),
+        dialect: dialect_to_wit(state.dialect),
+        args: variables_to_wit(&state.args),
+        globals: variables_to_wit(&state.globals),
+        env: variables_to_wit(&state.env),
+        build_arguments: variables_to_wit(&state.build_arguments),
         user: state.user.clone(),
         workdir: state.workdir.clone(),
-    }
-}
-
-pub(crate) fn action_from_wit(action: wit::Action) -> BuildAction {
-    match action {
-        wit::Action::UseImage(image) => BuildAction::UseImage(image),
-        wit::Action::DeclareArg(variable) => BuildAction::DeclareArg(variable_from_wit(variable)),
-        wit::Action::SetEnv(variable) => BuildAction::SetEnv(variable_from_wit(variable)),
-        wit::Action::SetUser(user) => BuildAction::SetUser(user),
-        wit::Action::SetWorkdir(path) => BuildAction::SetWorkdir(path),
-        wit::Action::SetCommand(argv) => BuildAction::SetCommand(argv),
-        wit::Action::Run(wit::Process { argv, env, user }) => BuildAction::Run {
-            argv,
-            env: env.into_iter().map(variable_from_wit).collect(),
-            user,
-        },
-        wit::Action::Copy(copy) => BuildAction::Copy(copy_from_wit(copy)),
+        shell: state.shell.clone(),
     }
 }

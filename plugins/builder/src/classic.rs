@@ -4,7 +4,9 @@
 //! `#` are comments, an instruction is an upper-case keyword, one space and its arguments. Errors are told of the
 //! first offending line, and only when every line is right by itself, of their order.
 
-use kleene_sdk::build::{Base, Command, CopyFiles, Instruction, InstructionKind, ParseError, Variable};
+use kleene_sdk::build::{
+    Argument, Base, Command, CopyFiles, Instruction, InstructionKind, ParseError, Variable,
+};
 
 /// The instructions there are.
 pub const KEYWORDS: [&str; 8] = ["FROM", "ARG", "ENV", "WORKDIR", "USER", "RUN", "COPY", "CMD"];
@@ -125,7 +127,11 @@ fn from(arguments: &str) -> Result<InstructionKind, Problem> {
 
 fn arg(arguments: &str) -> Result<InstructionKind, Problem> {
     let (name, value) = arguments.trim().split_once('=').unwrap_or((arguments.trim(), ""));
-    Ok(InstructionKind::Arg(variable(name, value)?))
+    let Variable { name, value } = variable(name, value)?;
+    Ok(InstructionKind::Arg(vec![Argument {
+        name,
+        default: Some(value),
+    }]))
 }
 
 fn env(arguments: &str) -> Result<InstructionKind, Problem> {
@@ -133,7 +139,7 @@ fn env(arguments: &str) -> Result<InstructionKind, Problem> {
         .trim_end()
         .split_once('=')
         .ok_or(Problem::Instruction("ENV takes NAME=value"))?;
-    Ok(InstructionKind::Env(variable(name, value)?))
+    Ok(InstructionKind::Env(vec![variable(name, value)?]))
 }
 
 /// A variable; quotes around its value are not part of it.
@@ -172,9 +178,14 @@ fn copy(arguments: &str) -> Result<InstructionKind, Problem> {
         return Err(Problem::Instruction("COPY has no options"));
     }
     match sources.pop() {
-        Some(destination) if !sources.is_empty() => {
-            Ok(InstructionKind::Copy(CopyFiles { sources, destination }))
-        }
+        Some(destination) if !sources.is_empty() => Ok(InstructionKind::Copy(CopyFiles {
+            sources,
+            documents: vec![],
+            destination,
+            origin: None,
+            owner: None,
+            mode: None,
+        })),
         _ => Err(Problem::Instruction(
             "COPY takes one or more sources and a destination",
         )),
@@ -264,29 +275,40 @@ mod tests {
         Command::Shell(text.to_owned())
     }
 
-    fn named(name: &str, value: &str) -> Variable {
-        Variable {
-            name: name.to_owned(),
-            value: value.to_owned(),
-        }
-    }
-
     fn files(sources: &[&str], destination: &str) -> CopyFiles {
         CopyFiles {
             sources: sources.iter().map(|source| (*source).to_owned()).collect(),
+            documents: vec![],
             destination: destination.to_owned(),
+            origin: None,
+            owner: None,
+            mode: None,
         }
+    }
+
+    fn argument(name: &str, value: &str) -> InstructionKind {
+        InstructionKind::Arg(vec![Argument {
+            name: name.to_owned(),
+            default: Some(value.to_owned()),
+        }])
+    }
+
+    fn env(name: &str, value: &str) -> InstructionKind {
+        InstructionKind::Env(vec![Variable {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }])
     }
 
     #[test]
     fn every_instruction_is_read() {
-        use InstructionKind::{Arg, Cmd, Copy, Env, Run, User, Workdir};
+        use InstructionKind::{Cmd, Copy, Run, User, Workdir};
         let cases = [
-            ("ARG x", Arg(named("x", ""))),
-            ("ARG x=\"a b\" ", Arg(named("x", "a b"))),
-            ("ENV GREETING=\"good day\"", Env(named("GREETING", "good day"))),
-            ("ENV T=\"x\" # note", Env(named("T", "x\" # note"))),
-            ("ENV A=b=c", Env(named("A", "b=c"))),
+            ("ARG x", argument("x", "")),
+            ("ARG x=\"a b\" ", argument("x", "a b")),
+            ("ENV GREETING=\"good day\"", env("GREETING", "good day")),
+            ("ENV T=\"x\" # note", env("T", "x\" # note")),
+            ("ENV A=b=c", env("A", "b=c")),
             ("WORKDIR /a b", Workdir("/a b".to_owned())),
             ("USER  ntpd ", User("ntpd".to_owned())),
             ("RUN date > /stamp", Run(shell("date > /stamp"))),
@@ -358,7 +380,7 @@ mod tests {
             let expected = format!("ENV/ARG variable name is invalid on line: {line}");
             assert_eq!(message(&format!("FROM base\n{line}\n")), expected);
         }
-        assert_eq!(kinds("ENV x=1"), [InstructionKind::Env(named("x", "1"))]);
+        assert_eq!(kinds("ENV x=1"), [env("x", "1")]);
     }
 
     #[test]
