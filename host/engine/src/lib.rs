@@ -17,6 +17,7 @@ mod planning;
 mod process;
 mod recovery;
 mod repair;
+mod review;
 mod root;
 mod transaction;
 mod volume;
@@ -111,6 +112,7 @@ impl Engine {
         }));
         engine.recover()?;
         engine.reconcile()?;
+        engine.apply_todays_policies()?;
         Ok(engine)
     }
 }

@@ -128,6 +128,22 @@ impl Engine {
         Ok(())
     }
 
+    /// The site's policies may be configured otherwise than under the last daemon.
+    pub(crate) fn apply_todays_policies(&self) -> Result<()> {
+        let review = self.review_again()?;
+        for replaced in review.restored {
+            tracing::info!(object = replaced.object, what = replaced.what, "policies changed");
+        }
+        for failed in review.failed {
+            tracing::warn!(
+                object = failed.object,
+                reason = failed.reason,
+                "not as policies want it today"
+            );
+        }
+        Ok(())
+    }
+
     /// A container survived the daemon: its supervisor is asked for its line.
     fn follow_again(&self, container: &Container, exec: &Id) -> Result<()> {
         let run_dir = self.exec_run_dir(&container.id, exec);

@@ -1,5 +1,6 @@
 //! Comparing what the host has with what it should have, and making up the difference: after others changed it, and
-//! for what an earlier undo left behind. Nothing is asked of a plugin, and what is as it should be stays untouched.
+//! for what an earlier undo left behind. For that nothing is asked of a plugin, and what is as it should be stays
+//! untouched. A repair that was asked for also [reviews](crate::review) what there is.
 
 use std::collections::HashSet;
 
@@ -34,14 +35,17 @@ impl Report {
 
 impl Engine {
     /// Makes the host what the state says: takes back what earlier undos could not, and applies again what got lost of
-    /// networks, running containers and volumes. Doing it twice is the same as once.
+    /// networks, running containers and volumes; and asks drivers and policies whether its rules are still those that
+    /// they want. Doing it twice is the same as once.
     ///
     /// # Errors
     /// If the state cannot be read. What cannot be repaired is part of the answer.
     pub fn repair(&self) -> Result<Repair> {
         let mut repair = self.take_leftovers_back()?;
         self.notice_ends()?;
-        for more in [self.mount_lost_volumes()?, self.restore(|_| true)?] {
+        let lost = [self.mount_lost_volumes()?, self.restore(|_| true)?];
+        // With what they want today on what is there again.
+        for more in lost.into_iter().chain([self.review_again()?]) {
             repair.restored.extend(more.restored);
             repair.failed.extend(more.failed);
         }

@@ -185,13 +185,24 @@ impl Engine {
 impl Transaction<'_> {
     /// Applies one operation: its undo is in the journal before anything happens.
     pub(crate) fn apply(&mut self, op: Op) -> Result<()> {
-        self.settle_leftover_of(&op)?;
+        let undo = op.inverse();
+        self.apply_with(op, undo)
+    }
+
+    /// As [`apply`](Self::apply), for an operation that ends what another one made: taken back, that one holds again.
+    pub(crate) fn apply_in_place_of(&mut self, op: Op, before: Op) -> Result<()> {
+        if let Some(inverse) = op.inverse() {
+            self.settle_leftovers(&inverse)?;
+        }
+        self.apply_with(op, Some(before))
+    }
+
+    fn apply_with(&mut self, op: Op, undo: Option<Op>) -> Result<()> {
+        if let Some(undo) = &undo {
+            self.settle_leftovers(undo)?;
+        }
         let platform = &self.engine.platform;
-        let undo = if platform.would_change(&op)? {
-            op.inverse()
-        } else {
-            None
-        };
+        let undo = if platform.would_change(&op)? { undo } else { None };
         let step = self.steps;
         self.engine.store.intend(self.id, step, &op, undo.as_ref())?;
         self.steps += 1;
@@ -215,11 +226,8 @@ impl Transaction<'_> {
 
     /// What an earlier undo could not take back is in the way of making the same thing once more: it would be taken
     /// for what is wanted now, and a later recovery would take that away.
-    fn settle_leftover_of(&mut self, op: &Op) -> Result<()> {
-        let Some(inverse) = op.inverse() else {
-            return Ok(());
-        };
-        while let Some(index) = self.leftovers.iter().position(|leftover| leftover.op == inverse) {
+    fn settle_leftovers(&mut self, undo: &Op) -> Result<()> {
+        while let Some(index) = self.leftovers.iter().position(|leftover| leftover.op == *undo) {
             self.engine.settle_one(&self.leftovers[index])?;
             self.leftovers.remove(index);
         }

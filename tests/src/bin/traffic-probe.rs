@@ -4,8 +4,11 @@
 //!
 //! `traffic-probe ask TARGET…` asks all targets at once (`tcp:10.1.0.2:80`, `udp:[fd00::2]:80`, `icmp:10.1.0.2`) and
 //! prints what each answers on a line of its own, `-` for nothing.
+//!
+//! `traffic-probe refusal TARGET` says whether somebody refuses (`refused`), nobody speaks (`silence`) or somebody answers
+//! (`answer`), for TCP and UDP.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Command, ExitCode, Stdio};
@@ -25,8 +28,11 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["serve", name, ports @ ..] => serve_all(name, ports),
         ["ask", targets @ ..] => ask_all(targets),
+        ["refusal", target] => refusal(target),
         _ => {
-            eprintln!("usage: traffic-probe serve NAME PORT... | ask PROTOCOL:ADDRESS...");
+            eprintln!(
+                "usage: traffic-probe serve NAME PORT... | ask PROTOCOL:ADDRESS... | refusal PROTOCOL:ADDRESS"
+            );
             ExitCode::FAILURE
         }
     }
@@ -101,6 +107,40 @@ fn ask_all(targets: &[&str]) -> ExitCode {
         println!("{}", answer.unwrap_or_else(|| "-".to_owned()));
     }
     ExitCode::SUCCESS
+}
+
+fn refusal(target: &str) -> ExitCode {
+    let outcome = match target.split_once(':') {
+        Some(("tcp", address)) => address
+            .parse()
+            .map(|address| TcpStream::connect_timeout(&address, PATIENCE).map(drop)),
+        Some((_, address)) => address.parse().map(knock_udp),
+        None => return ExitCode::FAILURE,
+    };
+    let Ok(outcome) = outcome else {
+        return ExitCode::FAILURE;
+    };
+    println!(
+        "{}",
+        match outcome {
+            Ok(()) => "answer",
+            Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => "silence",
+            Err(_) => "refused",
+        }
+    );
+    ExitCode::SUCCESS
+}
+
+fn knock_udp(address: SocketAddr) -> io::Result<()> {
+    let own = match address {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = UdpSocket::bind((own, 0))?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send(b"?")?;
+    socket.recv(&mut [0; 128]).map(drop)
 }
 
 fn ask(target: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 //! Policies of a site, on real traffic: which destinations are reached, which ports may be published.
 
-use kleene_tests::{HOST, Host, OUTSIDE, OUTSIDE6, write};
+use kleene_tests::{HOST, HOST6, Host, OUTSIDE, OUTSIDE6, write};
 
+use crate::traffic::{PROBE, filter_bridged_frames};
 use crate::web::{PAGE, build_site, fetch, fetch_command, fetch_from_outside};
 
 /// Networks named so reach port 80 of the other machine, and nothing else.
@@ -99,6 +100,94 @@ fn a_restricted_container_cannot_step_around_its_guard() {
     host.klee(&format!("run -l vnet -n open minimal {ping}")).ok();
     let outcome = host.klee(&format!("run -l vnet -n build-lan minimal {ping}"));
     assert!(!outcome.succeeded(), "{outcome}");
+}
+
+#[test]
+fn a_refused_connection_fails_at_once_also_where_it_was_redirected() {
+    let host = host_with(EGRESS);
+    host.klee(&format!(
+        "image create -t probe host --bin {PROBE} --bin /bin/busybox"
+    ))
+    .ok();
+    for bridged_frames_are_filtered in [false, true] {
+        filter_bridged_frames(&host, bridged_frames_are_filtered);
+        for (kind, driver) in [("bridge", "vnet"), ("bridge", "ipnet"), ("loopback", "ipnet")] {
+            host.klee(&format!(
+                "network create -t {kind} --subnet 10.1.0.0/24 --subnet6 fd00:1::/64 build-lan"
+            ))
+            .ok();
+            for web_driver in ["vnet", "ipnet"] {
+                host.klee("network create -t bridge --subnet 10.2.0.0/24 --subnet6 fd00:2::/64 open")
+                    .ok();
+                host.klee(&format!(
+                    "run -d --name web -l {web_driver} -n open --ip 10.2.0.9 --ip6 fd00:2::9 -p 8080:80 -p 8080:80/udp \
+                     probe {PROBE} serve web 80"
+                ))
+                .ok();
+                host.klee(&format!(
+                    "run -d --name asking -l {driver} -n build-lan probe /bin/busybox sleep 1000"
+                ))
+                .ok();
+                for target in [
+                    format!("tcp:{HOST}:8080"),
+                    format!("udp:{HOST}:8080"),
+                    format!("tcp:[{HOST6}]:8080"),
+                    format!("udp:[{HOST6}]:8080"),
+                    "tcp:10.2.0.9:80".to_owned(),
+                    "udp:[fd00:2::9]:80".to_owned(),
+                ] {
+                    let mut said = String::new();
+                    // Time for addresses of IPv6 to become usable.
+                    for _ in 0..10 {
+                        said = host.klee(&format!("exec asking {PROBE} refusal {target}")).ok();
+                        if said.contains("refused") {
+                            break;
+                        }
+                    }
+                    assert!(
+                        said.contains("refused"),
+                        "{kind} {driver} to {target} of {web_driver}, bridged frames filtered: \
+                         {bridged_frames_are_filtered}: {said}"
+                    );
+                }
+                for name in ["asking", "web"] {
+                    host.klee(&format!("container rm -f {name}")).ok();
+                }
+                host.klee("network rm open").ok();
+            }
+            host.klee("network rm build-lan").ok();
+        }
+    }
+}
+
+#[test]
+fn containers_of_a_restricted_custom_network_reach_what_is_allowed_and_nothing_else() {
+    let host = host_with(EGRESS);
+    for name in ["build-site", "site"] {
+        host.klee(&format!(
+            "network create -t custom -i uplink --subnet 192.0.2.0/24 --subnet6 2001:db8::/64 {name}"
+        ))
+        .ok();
+        // The other machine has the smallest addresses of the subnet.
+        host.klee(&format!(
+            "run -d --name asking -l ipnet -n {name} --ip 192.0.2.50 --ip6 2001:db8::50 minimal /bin/busybox sleep 1000"
+        ))
+        .ok();
+        let fetches = |url: &str| {
+            host.klee(&format!("exec asking {}", fetch_command(url)))
+                .succeeded()
+        };
+        for address in [OUTSIDE.to_owned(), format!("[{OUTSIDE6}]")] {
+            assert!(fetches(&format!("http://{address}/")), "{name} {address}");
+            assert_eq!(
+                fetches(&format!("http://{address}:81/")),
+                name == "site",
+                "{name} {address}"
+            );
+        }
+        host.klee("container rm -f asking").ok();
+        host.klee(&format!("network rm {name}")).ok();
+    }
 }
 
 #[test]

@@ -4,12 +4,14 @@ use std::net::IpAddr;
 
 use kleene_api::EndPointConfig;
 use kleene_plan::{Id, InterfaceName, MacAddress, Op, Owner};
-use kleene_store::{Container, Endpoint, Network, NetworkDriver, Object, Read};
+use kleene_store::{Applied, Container, Endpoint, Network, NetworkDriver, Object, Read, Write};
 
 use super::address::Pool;
+use super::rules::Replacement;
 use crate::Engine;
 use crate::error::{EngineError, Result};
 use crate::locks::unpoisoned;
+use crate::transaction::Transaction;
 
 impl Engine {
     /// Connects a container to a network: it has an address there from now on, and uses it when it runs.
@@ -60,11 +62,12 @@ impl Engine {
         refuse_driver(container, network)
     }
 
-    /// Disconnects a container from a network, also while it runs; its address is free from then on.
+    /// Disconnects a container from a network, also while it runs; its address is free from then on. Published ports
+    /// that led there lead to its next endpoint at once.
     ///
     /// # Errors
-    /// [`EngineError::ContainerNotFound`], [`EngineError::NetworkNotFound`], [`EngineError::NotConnected`], or what
-    /// the host says.
+    /// [`EngineError::ContainerNotFound`], [`EngineError::NetworkNotFound`], [`EngineError::NotConnected`], what a
+    /// policy says about ports that would move, or what the host says.
     pub fn disconnect(&self, network: &str, container: &str) -> Result<()> {
         let container = self.find_container(container)?;
         let network = self.find_network(network)?;
@@ -99,7 +102,28 @@ impl Engine {
             .into_iter()
             .filter(|applied| concerns(&applied.op, &endpoint, &network.interface))
             .collect();
-        let mut undo = self.denials(container, &endpoint)?;
+        let denials = self.denials(container, &endpoint)?;
+        let moved = self.ports_moved_from(container, &endpoint)?;
+        let forget = |write: &mut Write<'_>| -> Result<()> {
+            for applied in &of_endpoint {
+                write.remove_applied(&object, applied.seq)?;
+            }
+            write.remove_endpoint(&endpoint.id)?;
+            Ok(())
+        };
+        if !moved.is_empty() {
+            self.settle(&Object::Endpoint(endpoint.id.clone()))?;
+            return self.transact(
+                "disconnect",
+                &object,
+                |transaction| leave(transaction, denials, &of_endpoint, &moved),
+                |write, ()| {
+                    forget(write)?;
+                    moved.iter().try_for_each(|rules| rules.record(write, &object))
+                },
+            );
+        }
+        let mut undo = denials;
         undo.extend(
             of_endpoint
                 .iter()
@@ -110,15 +134,33 @@ impl Engine {
             "disconnect",
             &Object::Endpoint(endpoint.id.clone()),
             &undo,
-            |write| {
-                for applied in &of_endpoint {
-                    write.remove_applied(&object, applied.seq)?;
-                }
-                write.remove_endpoint(&endpoint.id)?;
-                Ok(())
-            },
+            forget,
         )
     }
+}
+
+/// Takes a running container off a network from which its published ports move to another one. All or nothing: the
+/// ports lead to the one or to the other.
+fn leave(
+    transaction: &mut Transaction<'_>,
+    denials: Vec<Op>,
+    of_endpoint: &[Applied],
+    moved: &[Replacement],
+) -> Result<()> {
+    for denial in denials {
+        transaction.apply(denial)?;
+    }
+    // A jail cannot be given its interface back: that goes when nothing can fail any more.
+    let is_pair = |applied: &&Applied| matches!(applied.op, Op::EnsurePair(_));
+    let (pairs, others): (Vec<_>, Vec<_>) = of_endpoint.iter().rev().partition(is_pair);
+    for applied in others {
+        if let Some(undo) = applied.undo.clone() {
+            transaction.apply_in_place_of(undo, applied.op.clone())?;
+        }
+    }
+    moved.iter().try_for_each(|rules| rules.apply(transaction))?;
+    let mut undo = pairs.iter().filter_map(|applied| applied.undo.clone());
+    undo.try_for_each(|op| transaction.apply(op))
 }
 
 impl Engine {

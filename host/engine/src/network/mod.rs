@@ -5,6 +5,7 @@ mod connect;
 mod create;
 mod facts;
 mod remove;
+mod rules;
 mod running;
 mod show;
 
@@ -12,6 +13,7 @@ pub(crate) use address::Pool;
 pub(crate) use connect::new_endpoint;
 use kleene_plan::Id;
 use kleene_store::{Network, Resolution};
+pub(crate) use rules::Replacement;
 
 use crate::Engine;
 use crate::error::{EngineError, Result};

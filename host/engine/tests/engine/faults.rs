@@ -513,6 +513,19 @@ fn disconnecting_a_running_ipnet_container() {
 }
 
 #[test]
+fn disconnecting_a_running_ipnet_container_whose_ports_move() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, engine| {
+            prepare_running_ipnet(engine, true)?;
+            engine.connect(&endpoint("web", "two"))
+        },
+        act: |_, engine| engine.disconnect("one", "web"),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
 fn disconnecting_an_ipnet_container_that_was_connected_while_it_ran() {
     let case = UseCase {
         promise: Promise::Resumable,

@@ -21,5 +21,6 @@ mod ports;
 mod record;
 mod repair;
 mod restart;
+mod reviews;
 mod volumes;
 mod world;

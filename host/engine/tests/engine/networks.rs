@@ -417,6 +417,51 @@ fn an_address_that_the_host_got_meanwhile_is_refused_in_the_words_of_the_contrac
 }
 
 #[test]
+fn published_ports_move_to_the_next_network_when_a_running_container_leaves_the_first() {
+    for driver in [NetworkDriver::Ipnet, NetworkDriver::Vnet] {
+        let (world, engine) = with_containers(&[]);
+        let config = ContainerConfig {
+            public_ports: vec![published("8080", "80")],
+            ..with_driver("web", driver)
+        };
+        engine.create_container(&config).unwrap();
+        for (network, subnet) in [
+            ("one", "10.1.0.0/24"),
+            ("two", "10.2.0.0/24"),
+            ("three", "10.3.0.0/24"),
+        ] {
+            engine.create_network(&bridge(network, subnet)).unwrap();
+            engine.connect(&at("web", network, "<auto>")).unwrap();
+        }
+        start(&engine, "web").unwrap();
+        for (leaves, address) in [("one", "10.2.0.2"), ("three", "10.2.0.2"), ("two", "")] {
+            engine.disconnect(leaves, "web").unwrap();
+            assert_eq!(targets(&world, &engine, "web"), address, "{driver} left {leaves}");
+        }
+        // And what is applied for the container says the same.
+        world.sim.flush_rules();
+        engine.repair().unwrap();
+        assert_eq!(targets(&world, &engine, "web"), "");
+    }
+}
+
+/// Where a container's published port leads.
+fn targets(world: &World, engine: &kleene_engine::Engine, container: &str) -> String {
+    let endpoints = engine.inspect_container(container).unwrap().container_endpoints;
+    let rules = endpoints.iter().flat_map(|endpoint| {
+        world
+            .sim
+            .rules(&kleene_plan::Owner::Endpoint(endpoint.id.parse().unwrap()))
+    });
+    let targets = rules.filter_map(|rule| match rule {
+        kleene_plan::Rule::Rdr(rule) => Some(rule.to.to_string()),
+        _ => None,
+    });
+    let different: std::collections::BTreeSet<_> = targets.collect();
+    different.into_iter().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
 fn published_ports_of_a_running_container_are_open_from_its_first_network_on() {
     let (world, engine) = with_containers(&[]);
     let config = ContainerConfig {

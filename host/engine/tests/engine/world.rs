@@ -50,11 +50,21 @@ impl World {
 
     /// A daemon starts.
     pub fn open(&self) -> Engine {
+        self.open_with(&plugins())
+    }
+
+    /// A daemon with these plugins starts.
+    pub fn open_with(&self, plugins: &Arc<Plugins>) -> Engine {
         let config = EngineConfig {
             state_dir: self.state_dir(),
             run_dir: self.run_dir(),
         };
-        Engine::open(config, Arc::clone(&self.platform) as Arc<dyn Platform>, plugins()).unwrap()
+        Engine::open(
+            config,
+            Arc::clone(&self.platform) as Arc<dyn Platform>,
+            Arc::clone(plugins),
+        )
+        .unwrap()
     }
 
     /// The daemon that ran until now is dead, and another one starts.
@@ -152,21 +162,25 @@ impl Drop for World {
 /// The first-party plugins, loaded once per process.
 pub fn plugins() -> Arc<Plugins> {
     static PLUGINS: OnceLock<Arc<Plugins>> = OnceLock::new();
-    let open = || {
-        let target = target_directory();
-        let directory = target.join("plugins");
-        for name in ["builder", "network-bridge", "network-loopback", "volume-zfs"] {
-            let component = directory.join(name).with_extension("wasm");
-            assert!(
-                component.is_file(),
-                "{} is missing: build the plugins with `cargo xtask plugins`",
-                component.display()
-            );
-        }
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache");
-        Arc::new(Plugins::open(PluginsConfig::new(directory, cache)).unwrap())
-    };
-    Arc::clone(PLUGINS.get_or_init(open))
+    Arc::clone(PLUGINS.get_or_init(|| plugins_with(serde_json::json!({}))))
+}
+
+/// The first-party plugins, configured by name.
+pub fn plugins_with(settings: serde_json::Value) -> Arc<Plugins> {
+    let target = target_directory();
+    let directory = target.join("plugins");
+    for name in ["builder", "network-bridge", "network-loopback", "volume-zfs"] {
+        let component = directory.join(name).with_extension("wasm");
+        assert!(
+            component.is_file(),
+            "{} is missing: build the plugins with `cargo xtask plugins`",
+            component.display()
+        );
+    }
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache");
+    let mut config = PluginsConfig::new(directory, cache);
+    config.settings = serde_json::from_value(settings).unwrap();
+    Arc::new(Plugins::open(config).unwrap())
 }
 
 /// Cargo's directory for temporary files of tests is right below it.

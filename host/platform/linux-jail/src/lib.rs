@@ -10,6 +10,8 @@
 
 mod address_filter;
 mod addresses;
+mod assembler;
+mod bridge_port;
 mod capabilities;
 mod cgroup;
 mod child;
@@ -32,6 +34,7 @@ mod syscalls;
 mod terminal;
 
 pub use addresses::{addresses, allow_address, deny_address};
+pub use bridge_port::program_of_bridge_port;
 pub use error::{Error, Result};
 pub use jail_file::{jail, jails};
 pub use launcher::LinuxLauncher;

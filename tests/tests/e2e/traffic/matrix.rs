@@ -1,7 +1,7 @@
 //! Types of networks × drivers of containers × options: the table of each. How to read one is said in `scene.rs`.
 //!
-//! Each is looked at with everything fresh, after the firewall was flushed and another daemon started, after the
-//! container was disconnected, and after its end, when the host has to be as it was before it.
+//! Each is looked at with everything fresh, after the firewall was flushed, after it was flushed and another daemon
+//! started, after the container was disconnected, and after its end, when the host has to be as it was before it.
 
 use super::scene::{Cell, Family, Scene};
 
@@ -11,6 +11,9 @@ fn check(cell: Cell, table: &str) {
     let before = scene.host.traces().unwrap();
     scene.start_web();
     scene.expect("at first", table);
+
+    scene.host.run("nft flush ruleset").ok();
+    scene.expect("after a flush of the firewall", table);
 
     scene.host.run("nft flush ruleset").ok();
     scene.host.stop_daemon().unwrap();
@@ -133,6 +136,59 @@ fn bridge_vnet_internal_without_icc() {
         neighbour  ---  --      --         ---
         stranger   TU-  --      TU         TUI as the host
         host       ---  --      TU
+        outside    TU-  --      TU
+        ",
+    );
+}
+
+/// A network on a host that filters bridged frames, where it makes no difference.
+const fn filtered(options: &'static str) -> Cell {
+    Cell {
+        bridged_frames_are_filtered: true,
+        ..Cell::new(options, "vnet")
+    }
+}
+
+#[test]
+fn bridge_vnet_where_bridged_frames_are_filtered() {
+    check(
+        filtered("-t bridge"),
+        "
+                   own  secret  published  world
+        web        TUI  TU      TU         TUI as the host
+        neighbour  TUI  TU      TU         TUI as the host
+        stranger   TU-  --      TU         TUI as the host
+        host       TUI  TU      TU
+        outside    TU-  --      TU
+        ",
+    );
+}
+
+#[test]
+fn bridge_vnet_without_icc_where_bridged_frames_are_filtered() {
+    check(
+        filtered("-t bridge --no-icc"),
+        "
+                   own  secret  published  world
+        web        TUI  TU      TU         TUI as the host
+        neighbour  ---  --      TU         TUI as the host
+        stranger   TU-  --      TU         TUI as the host
+        host       TUI  TU      TU
+        outside    TU-  --      TU
+        ",
+    );
+}
+
+#[test]
+fn bridge_vnet_internal_where_bridged_frames_are_filtered() {
+    check(
+        filtered("-t bridge --internal"),
+        "
+                   own  secret  published  world
+        web        TUI  TU      TU         ---
+        neighbour  TUI  TU      TU         ---
+        stranger   TU-  --      TU         TUI as the host
+        host       TUI  TU      TU
         outside    TU-  --      TU
         ",
     );

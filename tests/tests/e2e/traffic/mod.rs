@@ -4,3 +4,5 @@ mod matrix;
 mod scene;
 mod several;
 mod special;
+
+pub use scene::{PROBE, filter_bridged_frames};

@@ -67,6 +67,8 @@ pub struct Cell {
     pub families: &'static [Family],
     /// Its subnets, without the last part: of IPv4 (a /24) and IPv6 (a /64).
     pub subnets: (&'static str, &'static str),
+    /// Whether the host's firewall is asked about bridged frames as well.
+    pub bridged_frames_are_filtered: bool,
 }
 
 impl Cell {
@@ -76,6 +78,7 @@ impl Cell {
             driver,
             families: BOTH,
             subnets: ("10.1.0.", "fd00:1::"),
+            bridged_frames_are_filtered: false,
         }
     }
 
@@ -111,12 +114,21 @@ pub fn host_with_probe() -> Host {
     host
 }
 
+/// Whether bridged frames pass the firewall, as other container engines and hypervisors want it (br_netfilter).
+pub fn filter_bridged_frames(host: &Host, wanted: bool) {
+    for setting in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+        let file = format!("/proc/sys/net/bridge/{setting}");
+        let value = i32::from(wanted);
+        if wanted || host.run(&format!("test -e {file}")).succeeded() {
+            host.run(&format!("sh -c 'echo {value} > {file}'")).ok();
+        }
+    }
+}
+
 impl Scene {
     pub fn new(cell: Cell) -> Self {
         let host = host_with_probe();
-        // As on a host on which nobody wants bridged frames to pass the firewall.
-        host.run("sh -c 'for file in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do if [ -e $file ]; then echo 0 > $file; fi; done'")
-            .ok();
+        filter_bridged_frames(&host, cell.bridged_frames_are_filtered);
         let world = serve_outside(&host);
         // The other machine knows the way to the containers: nothing but the firewall keeps it out.
         for family in cell.families {

@@ -17,7 +17,6 @@
 //! Different from FreeBSD: who binds to the unspecified address with several addresses at hand gets the first and not
 //! all; multicast and broadcast are not received; the host's interfaces and abstract UNIX sockets are visible.
 
-mod assembler;
 mod programs;
 
 use std::io;

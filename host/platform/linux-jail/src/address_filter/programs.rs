@@ -4,8 +4,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::assembler::{Assembler, Helper, Label, Register};
 use super::{Addresses, AttachPoint};
+use crate::assembler::{Assembler, Helper, Label, Register};
 use Register::{Argument1, Argument2, Argument3, Argument4, Argument5, Frame, Result, Saved};
 
 /// `struct bpf_sock` (linux/bpf.h).

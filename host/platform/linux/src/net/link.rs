@@ -9,6 +9,8 @@ pub(crate) struct Link {
     pub(crate) index: u32,
     pub(crate) name: String,
     pub(crate) owner: Option<Owner>,
+    /// Its hardware address, if it is one of Ethernet.
+    pub(crate) address: Option<[u8; 6]>,
     pub(crate) is_bridge: bool,
     pub(crate) is_up: bool,
     /// The index of the bridge it is a member of.
@@ -30,6 +32,7 @@ impl From<&LinkMessage> for Link {
             index: message.header.index,
             name: String::new(),
             owner: None,
+            address: None,
             is_bridge: false,
             is_up: message.header.flags.contains(LinkFlags::Up),
             bridge: None,
@@ -38,6 +41,7 @@ impl From<&LinkMessage> for Link {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
                 LinkAttribute::IfAlias(alias) => link.owner = owner(alias),
+                LinkAttribute::Address(address) => link.address = address.as_slice().try_into().ok(),
                 LinkAttribute::Controller(index) => link.bridge = Some(*index),
                 LinkAttribute::LinkInfo(infos) => {
                     link.is_bridge = infos.contains(&LinkInfo::Kind(InfoKind::Bridge));

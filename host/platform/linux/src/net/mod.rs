@@ -12,6 +12,7 @@ mod bridge;
 mod link;
 mod listeners;
 mod pair;
+mod port;
 mod route;
 mod sysctl;
 

@@ -3,7 +3,7 @@
 use kleene_plan::{InterfaceName, Pair};
 use kleene_platform::{PlatformError, Result};
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth};
-use rtnetlink::{LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 use rustix::io::Errno;
 
 use super::link::{Link, mark};
@@ -39,7 +39,7 @@ impl Network {
                 .build();
             self.change(message).or_failed(action)?;
         }
-        self.finish_host_side(pair, link.index).or_failed(action)
+        self.finish_host_side(pair, &bridge, link.index).or_failed(action)
     }
 
     fn check_jail_side_is_free(&self, pair: &Pair) -> Result<()> {
@@ -82,7 +82,7 @@ impl Network {
         let result = result.map_err(|said| refused(said, &pair.host)).and_then(|()| {
             // It only hands frames to the bridge: the host has no address here, and no routes for one.
             sysctl::write(&sysctl::ipv6(&pair.host, "disable_ipv6"), "1").or_failed(action)?;
-            self.finish_host_side(pair, link.index).or_failed(action)
+            self.finish_host_side(pair, bridge, link.index).or_failed(action)
         });
         if result.is_err() {
             self.delete(link.index)
@@ -92,8 +92,8 @@ impl Network {
     }
 
     /// Isolated before it is up, so that no frame passes in between.
-    fn finish_host_side(&self, pair: &Pair, index: u32) -> std::result::Result<(), Said> {
-        self.change(LinkBridgePort::new(index).isolated(pair.isolated).build())?;
+    fn finish_host_side(&self, pair: &Pair, bridge: &Link, index: u32) -> std::result::Result<(), Said> {
+        self.set_up_port(index, bridge, pair.mac, pair.isolated)?;
         self.change(LinkUnspec::new_with_index(index).up().build())
     }
 }

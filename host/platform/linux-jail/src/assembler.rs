@@ -1,4 +1,4 @@
-//! An assembler for the few instructions of eBPF that the address filter is made of (RFC 9669).
+//! An assembler for the few instructions of eBPF that our programs are made of (RFC 9669).
 //!
 //! It knows registers, labels and memory sizes, so that no program can be put together that jumps astray; whether it
 //! makes sense is checked by the kernel when it is loaded.
@@ -27,6 +27,8 @@ pub(crate) struct Label(usize);
 /// A function of the kernel (bpf-helpers(7)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Helper {
+    /// Sends a packet elsewhere.
+    Redirect = 23,
     /// Copies bytes of a packet.
     LoadPacketBytes = 26,
     /// Binds a socket.
@@ -153,6 +155,12 @@ impl Assembler {
     /// `result = helper(argument1, …)`
     pub(crate) fn call(&mut self, helper: Helper) {
         self.push(CALL, Register::Result, Register::Result, 0, helper as u32);
+    }
+
+    /// `return helper(argument1, …)`
+    pub(crate) fn answer_call(&mut self, helper: Helper) {
+        self.call(helper);
+        self.push(EXIT, Register::Result, Register::Result, 0, 0);
     }
 
     /// `return value`
