@@ -48,7 +48,8 @@ enum Task {
     /// Check the style of the code and run all tests.
     Test,
     /// Measure what is promised in numbers, beside what others need.
-    Bench,
+    #[cfg(target_os = "linux")]
+    Bench(bench::Bench),
     /// Part of `bench`: measures commands from a mount namespace of its own.
     #[cfg(target_os = "linux")]
     #[command(hide = true)]
@@ -86,11 +87,11 @@ fn run(task: Task) -> Result<ExitCode> {
         #[cfg(target_os = "linux")]
         Task::Demo => demo::run(&workspace)?,
         #[cfg(target_os = "linux")]
-        Task::Bench => bench::run(&workspace)?,
+        Task::Bench(bench) => bench.run(&workspace)?,
         #[cfg(target_os = "linux")]
         Task::Time(time) => time.run()?,
         #[cfg(not(target_os = "linux"))]
-        Task::Demo | Task::Bench => {
+        Task::Demo => {
             anyhow::bail!("this needs Linux for now: the daemon does not run elsewhere yet")
         }
     }

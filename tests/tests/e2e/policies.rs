@@ -282,6 +282,34 @@ ports = "8000:8999"
 }
 
 #[test]
+fn a_port_is_published_by_containers_with_the_labels_that_the_site_wants() {
+    let host = host_with(
+        r#"
+[[plugins.config.policy-ports.rules]]
+action = "allow"
+labels = { team = "core*", public = "yes" }
+ports = "8000:8999"
+"#,
+    );
+    host.klee("network create -t bridge --subnet 10.1.0.0/24 lan")
+        .ok();
+    host.klee("run -d --name web -l vnet -n lan -p 8080:80 --label team=core-2 --label public=yes site")
+        .ok();
+    assert_eq!(fetch_from_outside(&host, &format!("http://{HOST}:8080/")), PAGE);
+    for labels in ["--label team=core-2", "--label team=edge --label public=yes", ""] {
+        let refusal = host
+            .klee(&format!(
+                "run -d --name other -l vnet -n lan -p 8081:80 {labels} site"
+            ))
+            .refused();
+        let said = "container 'other' in network 'lan' may not publish port 8081/tcp of the host on interface uplink: no \
+                    rule of this site allows it";
+        assert!(refusal.contains(said), "{labels}: {refusal}");
+        host.klee("container rm -f other");
+    }
+}
+
+#[test]
 fn the_daemon_does_not_start_with_a_wrong_configuration_of_a_plugin() {
     for (settings, said) in [
         (

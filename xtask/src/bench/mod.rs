@@ -1,5 +1,9 @@
 //! `cargo xtask bench`: what is promised in numbers, measured side by side in one run on this machine.
 
+mod leases;
+mod networks;
+mod requests;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,15 +27,68 @@ const REST: Duration = Duration::from_secs(2);
 /// In the image; what it does is nothing.
 const PROGRAM: &str = "/bin/true";
 
-/// Measures, and prints a table.
-///
-/// # Errors
-/// If something cannot be built or run.
-pub fn run(workspace: &Workspace) -> Result<()> {
-    setup::for_all()?;
-    let plugins = plugins::build_all(workspace.root())?;
-    workspace.build_programs(Profile::Release)?;
-    let programs = Programs::at(&workspace.programs(Profile::Release), &plugins)?;
+/// What to measure.
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// The programs as developers build them, which is quicker to build and slower to run.
+    #[arg(long)]
+    dev: bool,
+    /// Only what networks cost.
+    #[arg(long)]
+    networks: bool,
+}
+
+/// A line of the table.
+#[derive(Debug)]
+pub struct Line {
+    what: String,
+    measured: String,
+    promised: &'static str,
+}
+
+impl Line {
+    fn new(what: impl Into<String>, measured: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            measured: measured.into(),
+            promised: "",
+        }
+    }
+
+    fn promised(self, promised: &'static str) -> Self {
+        Self { promised, ..self }
+    }
+}
+
+impl Bench {
+    /// Measures, and prints a table.
+    ///
+    /// # Errors
+    /// If something cannot be built or run.
+    pub fn run(&self, workspace: &Workspace) -> Result<()> {
+        let profile = if self.dev { Profile::Dev } else { Profile::Release };
+        setup::for_all()?;
+        let plugins = plugins::build_all(workspace.root())?;
+        workspace.build_programs(profile)?;
+        let programs = Programs::at(&workspace.programs(profile), &plugins)?;
+        println!("{}", style::heading(&row("what", "measured", "promised")));
+        if !self.networks {
+            print(&whole_path(workspace, &programs)?);
+        }
+        print(&networks::measure(&programs)?);
+        print(&leases::measure(&programs)?);
+        Ok(())
+    }
+}
+
+fn print(lines: &[Line]) {
+    for line in lines {
+        println!("{}", row(&line.what, &line.measured, line.promised));
+    }
+}
+
+/// From a command to its end, the daemon, and a plan.
+fn whole_path(workspace: &Workspace, programs: &Programs) -> Result<Vec<Line>> {
     let mut host = Host::with(programs.clone())?;
     host.klee(&format!("image create -t minimal host --bin {PROGRAM}"))
         .ok();
@@ -40,43 +97,32 @@ pub fn run(workspace: &Workspace) -> Result<()> {
     let memory = resident(&host)?;
     let times = compare_with_crun(&host)?;
     let start = daemon_start(&mut host)?;
-    let plan = plan_time(workspace, &programs)?;
+    let plan = plan_time(workspace, programs)?;
 
     let [klee, crun] = times;
-    let milliseconds = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1000.0);
     let ratio = klee.as_secs_f64() / crun.as_secs_f64();
-    println!("{}", style::heading(&row("what", "measured", "promised")));
-    for (what, measured, promised) in [
-        (
+    Ok(vec![
+        Line::new(
             format!("crun run {PROGRAM}, start to exit, median of {RUNS}"),
             milliseconds(crun),
-            "",
         ),
-        (
+        Line::new(
             format!("klee run minimal {PROGRAM}, the same"),
             milliseconds(klee),
-            "",
         ),
-        ("  klee run / crun run".to_owned(), format!("{ratio:.2}"), "1.5"),
-        (
+        Line::new("  klee run / crun run", format!("{ratio:.2}")).promised("1.5"),
+        Line::new(
             format!("kleened, start until it answers, median of {STARTS}"),
             milliseconds(start),
-            "100 ms",
-        ),
-        (
-            "kleened at rest, resident memory".to_owned(),
-            format!("{memory:.1} MiB"),
-            "40 MiB",
-        ),
-        (
-            "one warm plan of network-bridge, median".to_owned(),
-            plan,
-            "50 µs",
-        ),
-    ] {
-        println!("{}", row(&what, &measured, promised));
-    }
-    Ok(())
+        )
+        .promised("100 ms"),
+        Line::new("kleened at rest, resident memory", format!("{memory:.1} MiB")).promised("40 MiB"),
+        Line::new("one warm plan of network-bridge, median", plan).promised("50 µs"),
+    ])
+}
+
+fn milliseconds(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
 }
 
 fn row(what: &str, measured: &str, promised: &str) -> String {
