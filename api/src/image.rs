@@ -116,6 +116,40 @@ pub struct Instruction(
     pub String,
 );
 
+/// One step of how an image was made, as `GET /images/{id}/history` tells, the latest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImageHistoryEntry {
+    /// When the image that it was done for was finished: UTC with microseconds.
+    pub created: String,
+    /// The line of the Dockerfile; empty for a base image.
+    pub created_by: String,
+    /// Id of the image that it was done for.
+    pub image: String,
+    /// Bytes that came with it; absent where it changed no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// The snapshot taken after it, with `@`; empty where none was taken.
+    pub snapshot: String,
+}
+
+/// The body of `POST /images/commit`: which container becomes an image, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImageCommitConfig {
+    /// Name, id, or beginning of an id.
+    pub container: String,
+    /// What to note about the image, laid over the container's labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// What it is for; shown in the image's history.
+    #[serde(default)]
+    pub message: String,
+    /// `name[:tag]` of the image; empty for none.
+    #[serde(default)]
+    pub tag: String,
+}
+
 /// The first frame of `/images/build`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

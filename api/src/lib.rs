@@ -27,8 +27,8 @@ pub use container::{
 pub use exec::{ExecConfig, ExecControl, ExecStartConfig, TerminalSize, Yes};
 pub use extension::Extension;
 pub use image::{
-    Healthcheck, Image, ImageBuildConfig, ImageCreateConfig, ImageCreateMethod, ImageSettings, ImageSize,
-    Instruction,
+    Healthcheck, Image, ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod,
+    ImageHistoryEntry, ImageSettings, ImageSize, Instruction,
 };
 pub use message::{MessageType, WebSocketMessage};
 pub use network::{

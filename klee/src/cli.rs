@@ -65,6 +65,7 @@ impl From<Shortcut> for Command {
     fn from(shortcut: Shortcut) -> Self {
         match shortcut {
             Shortcut::Build(command) => Self::Image(ImageCommand::Build(command)),
+            Shortcut::Commit(command) => Self::Image(ImageCommand::Commit(command)),
             Shortcut::Create(command) => Self::Container(ContainerCommand::Create(command)),
             Shortcut::Exec(command) => Self::Container(ContainerCommand::Exec(command)),
             Shortcut::Isc(command) => Self::Container(ContainerCommand::Inspect(command)),

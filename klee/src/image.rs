@@ -2,10 +2,13 @@
 //! own below.
 
 mod build;
+mod commit;
 mod create;
+mod history;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
+use indicatif::DecimalBytes;
 use jiff::Timestamp;
 use kleene_api::{IdResponse, Image};
 
@@ -19,13 +22,17 @@ use crate::session::Session;
 use crate::table::{Cell, Column};
 
 pub use build::Build;
+pub use commit::Commit;
 pub use create::Create;
+use history::History;
 
 /// Manage images.
 #[derive(Debug, Subcommand)]
 pub enum ImageCommand {
     Build(Box<Build>),
+    Commit(Commit),
     Create(Create),
+    History(History),
     Inspect(Inspect),
     Ls(Ls),
     Prune(Prune),
@@ -38,7 +45,9 @@ impl ImageCommand {
     pub async fn run(self, session: &Session) -> Outcome {
         match self {
             Self::Build(command) => command.run(session).await,
+            Self::Commit(command) => command.run(session).await,
             Self::Create(command) => command.run(session).await,
+            Self::History(command) => command.run(session).await,
             Self::Inspect(command) => command.run(session).await,
             Self::Ls(command) => command.run(session).await,
             Self::Prune(command) => command.run(session).await,
@@ -79,6 +88,8 @@ const COLUMNS: &[Column] = &[
     Column::new("NAME").giving_way_last(),
     Column::new("TAG").giving_way_last(),
     Column::new("CREATED").giving_way_to(7),
+    Column::new("SIZE"),
+    Column::new("SHARED"),
 ];
 
 impl Ls {
@@ -90,12 +101,24 @@ impl Ls {
                 Cell::new(image.name, screen::IMAGE_NAME),
                 Cell::new(image.tag, screen::TAG),
                 Cell::plain(age::since(&image.created, now)),
+                Cell::plain(image.size.map(|size| bytes(size.total)).unwrap_or_default()),
+                Cell::plain(
+                    image
+                        .size
+                        .map(|size| bytes(size.total - size.own.min(size.total)))
+                        .unwrap_or_default(),
+                ),
             ]
         };
         self.listing
             .show(session, Route::new(["images", "list"]), COLUMNS, row)
             .await
     }
+}
+
+/// A number of bytes for people: powers of 1000, as Docker shows sizes.
+fn bytes(number: u64) -> String {
+    DecimalBytes(number).to_string()
 }
 
 /// Remove images that no container uses

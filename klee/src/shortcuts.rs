@@ -7,6 +7,7 @@ use crate::{container, image, network, volume};
 /// What the root help says of them, in groups where there are many alike.
 const SUMMARY: &[(&str, &str)] = &[
     ("build", "klee image build"),
+    ("commit", "klee image commit"),
     ("create", "klee container create"),
     ("exec", "klee container exec"),
     ("restart", "klee container restart"),
@@ -39,6 +40,8 @@ pub fn is_one(name: &str) -> bool {
 pub enum Shortcut {
     #[command(hide = true)]
     Build(Box<image::Build>),
+    #[command(hide = true)]
+    Commit(image::Commit),
     #[command(hide = true)]
     Create(container::Create),
     #[command(hide = true)]

@@ -6,6 +6,7 @@
 //! root, and `ip`, `nft`, `nsenter`, `unshare` and `busybox`, which `cargo xtask setup` installs.
 #![cfg(target_os = "linux")]
 
+mod eventually;
 mod host;
 mod outcome;
 mod programs;
@@ -15,6 +16,7 @@ mod traces;
 pub mod wire;
 mod words;
 
+pub use eventually::eventually;
 pub use host::{Host, write};
 pub use outcome::Outcome;
 pub use programs::{BIN_VARIABLE, PLUGINS_VARIABLE, Programs};

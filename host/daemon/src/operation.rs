@@ -23,6 +23,8 @@ pub enum Operation {
     ExecCreate,
     ExecStop,
     ImageList,
+    ImageCommit,
+    ImageHistory,
     ImageInspect,
     ImageTag,
     ImageRemove,

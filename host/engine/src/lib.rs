@@ -113,6 +113,7 @@ impl Engine {
         engine.recover()?;
         engine.reconcile()?;
         engine.apply_todays_policies()?;
+        engine.measure_unmeasured()?;
         Ok(engine)
     }
 }

@@ -150,6 +150,7 @@ impl Scope {
                 rules.iter().try_for_each(|rule| self.rule(rule))
             }
             Op::RenameDataset { .. }
+            | Op::PromoteDataset { .. }
             | Op::DestroyDataset(_)
             | Op::DestroySnapshot(_)
             | Op::MountDataset(_)

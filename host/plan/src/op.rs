@@ -74,6 +74,14 @@ pub enum Op {
         /// The name it gets.
         to: DatasetName,
     },
+    /// A clone in the place of what it is a clone of: the snapshots up to the one that it was made from are its own,
+    /// and the other is a clone of that. Where the other is not there, there is nothing to do.
+    PromoteDataset {
+        /// The clone.
+        dataset: DatasetName,
+        /// What it is a clone of.
+        over: DatasetName,
+    },
     /// No dataset of this name and none of its snapshots. Refused while clones of it exist or something is mounted
     /// beneath it.
     DestroyDataset(DatasetName),
@@ -174,6 +182,10 @@ impl Op {
                 from: to.clone(),
                 to: from.clone(),
             },
+            Self::PromoteDataset { dataset, over } => Self::PromoteDataset {
+                dataset: over.clone(),
+                over: dataset.clone(),
+            },
             Self::MountDataset(dataset) => Self::UnmountDataset(dataset.clone()),
             Self::UnmountDataset(dataset) => Self::MountDataset(dataset.clone()),
             Self::EnsureBridge(Bridge { name, owner, .. })
@@ -250,6 +262,7 @@ impl Op {
                 needed
             }
             Self::RenameDataset { .. }
+            | Self::PromoteDataset { .. }
             | Self::DestroyDataset(_)
             | Self::DestroySnapshot(_)
             | Self::MountDataset(_)
@@ -272,6 +285,7 @@ impl fmt::Display for Op {
             Self::CloneDataset { snapshot, dataset } => write!(f, "clone {snapshot} to dataset {dataset}"),
             Self::CreateSnapshot(snapshot) => write!(f, "snapshot {snapshot}"),
             Self::RenameDataset { from, to } => write!(f, "rename dataset {from} to {to}"),
+            Self::PromoteDataset { dataset, over } => write!(f, "promote dataset {dataset} over {over}"),
             Self::DestroyDataset(dataset) => write!(f, "destroy dataset {dataset}"),
             Self::DestroySnapshot(snapshot) => write!(f, "destroy snapshot {snapshot}"),
             Self::MountDataset(dataset) => write!(f, "mount dataset {dataset}"),
@@ -338,6 +352,10 @@ mod tests {
             Op::RenameDataset {
                 from: dataset.clone(),
                 to: "image/0a1b2c3d4e5f".parse().unwrap(),
+            },
+            Op::PromoteDataset {
+                dataset: "image/0a1b2c3d4e5f".parse().unwrap(),
+                over: dataset.clone(),
             },
             Op::DestroyDataset(dataset.clone()),
             Op::DestroySnapshot(snapshot),
@@ -433,6 +451,7 @@ mod tests {
                         | "release"
                         | "no"
                         | "rename"
+                        | "promote"
                         | "mount"
                         | "unmount"
                         | "allow"

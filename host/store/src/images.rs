@@ -200,7 +200,8 @@ impl Write<'_> {
 }
 
 /// The image whose dataset a snapshot is of.
-fn image_of(snapshot: &SnapshotName) -> Option<Id> {
+#[must_use]
+pub fn image_of(snapshot: &SnapshotName) -> Option<Id> {
     let dataset = snapshot.dataset();
     let id: Id = dataset.as_str().rsplit('/').next()?.parse().ok()?;
     (DatasetName::image(&id) == *dataset).then_some(id)

@@ -44,6 +44,7 @@ mod width;
 
 pub use applied::Applied;
 pub use error::{Result, StoreError};
+pub use images::image_of;
 pub use journal::{Direction, Step, StepState, Transaction, TransactionId};
 pub use leftovers::{Leftover, LeftoverId};
 pub use object::{Object, ParseObjectError};

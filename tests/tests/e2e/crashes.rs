@@ -4,18 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use kleene_tests::{Host, write};
-
-#[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not after 5 s");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
+use kleene_tests::{Host, eventually, write};
 
 #[test]
 fn a_build_that_a_crash_interrupted_leaves_nothing() {

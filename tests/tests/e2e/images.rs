@@ -1,6 +1,6 @@
 //! Base images.
 
-use kleene_tests::{Host, write};
+use kleene_tests::{Host, eventually, write};
 
 #[test]
 fn a_host_image_runs_the_programs_of_the_host() {
@@ -61,4 +61,96 @@ fn an_image_that_others_were_built_from_is_not_removed_before_them() {
     assert_eq!(host.list("image"), before);
     host.klee("image rm child").ok();
     host.klee("image rm minimal").ok();
+}
+
+#[test]
+fn a_container_becomes_an_image_while_it_runs() {
+    let host = Host::with_minimal_image();
+    host.klee("run -d --name box --label team=web minimal /bin/sh -c 'echo one > /made; exec /bin/busybox sleep 1000'")
+        .ok();
+    eventually("the file is there", || {
+        host.klee("exec box /bin/busybox cat /made")
+            .stdout
+            .contains("one")
+    });
+    host.klee("commit --message 'the first' --label stage=test box kept:1")
+        .ok();
+    host.klee("exec box /bin/sh -c 'echo two > /made'").ok();
+    assert!(
+        host.klee("run kept:1 /bin/busybox cat /made")
+            .ok()
+            .lines()
+            .any(|line| line == "one")
+    );
+    // Its container goes on, is now a clone of the image, and can be committed again.
+    assert!(host.klee("exec box /bin/busybox cat /made").ok().contains("two"));
+    host.klee("commit box kept:2").ok();
+    assert!(
+        host.klee("run kept:2 /bin/busybox cat /made")
+            .ok()
+            .lines()
+            .any(|line| line == "two")
+    );
+    let labels = host.klee("image inspect kept:1 --format '{{.labels}}'").ok();
+    assert!(labels.contains("team") && labels.contains("stage"), "{labels}");
+    let history = host.klee("image history kept:2 --no-trunc").ok();
+    assert!(
+        history.contains("commit of container box: the first"),
+        "{history}"
+    );
+    let refusal = host.klee("image rm kept:2").refused();
+    assert!(refusal.contains("used for containers"), "{refusal}");
+}
+
+#[test]
+fn sizes_and_histories_of_images_are_shown() {
+    let mut host = Host::with_minimal_image();
+    let context = host.directory("context");
+    write(context.join("data"), vec![7; 3_000_000]);
+    write(
+        context.join("Dockerfile"),
+        "FROM minimal\nENV A=b\nCOPY data /data\nRUN true > /made\n",
+    );
+    host.klee("build -t child context").ok();
+    // What a daemon did not get to measure, the next one does.
+    host.kill_daemon().unwrap();
+    host.start_daemon().unwrap();
+    let size = |image: &str, part: &str| host.inspect("image", image)["size"][part].as_u64().unwrap_or(0);
+    eventually("it was measured", || size("child", "total") > 0);
+    assert!(
+        (3_000_000..3_200_000).contains(&size("child", "own")),
+        "{}",
+        size("child", "own")
+    );
+    assert!(size("child", "total") >= size("minimal", "total") + 3_000_000);
+    let table = host.klee("image ls").ok();
+    assert!(table.contains("SIZE") && table.contains(" MB"), "{table}");
+    let history = host
+        .klee("image history child --format '{{.created_by}}|{{.size}}'")
+        .ok();
+    let lines: Vec<_> = history.lines().collect();
+    assert_eq!(lines.len(), 5, "{history}");
+    assert!(lines[0].starts_with("RUN true > /made|"), "{history}");
+    assert!(lines[1].starts_with("COPY data /data|30"), "{history}");
+    assert_eq!(lines[2], "ENV A=b|", "{history}");
+}
+
+#[test]
+fn labels_entrypoint_and_working_directory_of_a_container() {
+    let host = Host::with_minimal_image();
+    host.klee("run --name box --label a=1 --label b --entrypoint /bin/sh -w /bin minimal -c 'pwd > /where'")
+        .ok();
+    host.klee("commit box kept").ok();
+    assert!(
+        host.klee("run kept /bin/busybox cat /where")
+            .ok()
+            .lines()
+            .any(|line| line == "/bin")
+    );
+    let labels = host
+        .klee("container inspect box --format '{{.container.labels}}'")
+        .ok();
+    assert!(labels.contains('a') && labels.contains('b'), "{labels}");
+    let refusal = host.klee("create -w bin minimal").refused();
+    assert!(refusal.contains("'bin' is not an absolute path"), "{refusal}");
 }

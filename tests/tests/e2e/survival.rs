@@ -2,15 +2,13 @@
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kleene_plan::ExitStatus;
 use kleene_store::Store;
-use kleene_tests::{HOST, Host};
+use kleene_tests::{HOST, Host, eventually};
 
 use crate::web::{PAGE, build_site, fetch};
-
-const PATIENCE: Duration = Duration::from_secs(5);
 
 fn jid(host: &Host) -> serde_json::Value {
     host.list("container")[0]["jid"].clone()
@@ -19,15 +17,6 @@ fn jid(host: &Host) -> serde_json::Value {
 /// None before the first line.
 fn log_of(host: &Host, id: &str) -> String {
     fs::read_to_string(host.state_dir().join("log").join(format!("{id}.log"))).unwrap_or_default()
-}
-
-#[track_caller]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not after {PATIENCE:?}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]

@@ -112,6 +112,19 @@ fn images() -> Vec<Endpoint> {
     vec![
         get("/images/list", O::ImageList, "Images, newest first").lists("Image"),
         get("/images/{id}/inspect", O::ImageInspect, "An image").shows("Image"),
+        get(
+            "/images/{id}/history",
+            O::ImageHistory,
+            "How an image was made, the latest step first",
+        )
+        .lists("ImageHistoryEntry"),
+        post(
+            "/images/commit",
+            O::ImageCommit,
+            "Make an image of a container's files as they are now",
+        )
+        .body("ImageCommitConfig")
+        .creates(),
         post(
             "/images/{id}/tag",
             O::ImageTag,

@@ -24,7 +24,9 @@ use crate::validation::{Described, Field};
     api::IdResponse,
     api::Image,
     api::ImageBuildConfig,
+    api::ImageCommitConfig,
     api::ImageCreateConfig,
+    api::ImageHistoryEntry,
     api::MountPoint,
     api::Network,
     api::NetworkConfig,
@@ -46,7 +48,7 @@ pub(super) fn all() -> Map<String, Value> {
         .iter()
         .map(|(name, schema)| (name.clone(), without_links(json!(schema))))
         .collect();
-    let requests: [(&str, &[Field]); 10] = [
+    let requests: [(&str, &[Field]); 11] = [
         ("ContainerConfig", api::ContainerConfig::FIELDS),
         ("ContainerPlanConfig", api::ContainerPlanConfig::FIELDS),
         ("ContainerUpdate", api::ContainerUpdate::FIELDS),
@@ -54,6 +56,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("ExecConfig", api::ExecConfig::FIELDS),
         ("ExecStartConfig", api::ExecStartConfig::FIELDS),
         ("ImageBuildConfig", api::ImageBuildConfig::FIELDS),
+        ("ImageCommitConfig", api::ImageCommitConfig::FIELDS),
         ("ImageCreateConfig", api::ImageCreateConfig::FIELDS),
         ("NetworkConfig", api::NetworkConfig::FIELDS),
         ("VolumeConfig", api::VolumeConfig::FIELDS),
@@ -237,6 +240,7 @@ mod tests {
         same("ExecConfig", api::ExecConfig::FIELDS);
         same("ExecStartConfig", api::ExecStartConfig::FIELDS);
         same("ImageBuildConfig", api::ImageBuildConfig::FIELDS);
+        same("ImageCommitConfig", api::ImageCommitConfig::FIELDS);
         same("ImageCreateConfig", api::ImageCreateConfig::FIELDS);
         same("NetworkConfig", api::NetworkConfig::FIELDS);
         same("VolumeConfig", api::VolumeConfig::FIELDS);

@@ -3,20 +3,23 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use kleene_api::ImageCommitConfig;
 
 use super::Group;
-use crate::answer::{Failure, identities, identity};
+use crate::answer::{Failure, created, identities, identity};
 use crate::app::App;
 use crate::operation::Operation;
-use crate::validation::{PruneImages, Query, TagImage};
+use crate::validation::{Body, PruneImages, Query, TagImage};
 use crate::websocket::{Upgrade, image_build, image_create};
 
 pub(super) fn group() -> Group {
     Group::new()
         .get("/images/list", list)
         .get("/images/{id}/inspect", inspect)
+        .get("/images/{id}/history", history)
         .get("/images/build", build)
         .get("/images/create", create)
+        .post("/images/commit", commit)
         .post("/images/prune", prune)
         .post("/images/{id}/tag", tag)
         .delete("/images/{id}", remove)
@@ -40,6 +43,22 @@ async fn inspect(State(app): State<App>, Path(id): Path<String>) -> Result<Respo
         .run(Operation::ImageInspect, move |engine| engine.inspect_image(&id))
         .await?;
     Ok(Json(image).into_response())
+}
+
+async fn history(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Failure> {
+    let entries = app
+        .run(Operation::ImageHistory, move |engine| engine.image_history(&id))
+        .await?;
+    Ok(Json(entries).into_response())
+}
+
+async fn commit(State(app): State<App>, Body(config): Body<ImageCommitConfig>) -> Result<Response, Failure> {
+    let id = app
+        .run(Operation::ImageCommit, move |engine| {
+            engine.commit_container(&config)
+        })
+        .await?;
+    Ok(created(id))
 }
 
 async fn tag(

@@ -3,8 +3,8 @@
 
 use kleene_api::{
     ContainerConfig, ContainerPlanConfig, ContainerUpdate, EndPointConfig, ExecConfig, ExecStartConfig,
-    ImageBuildConfig, ImageCreateConfig, ImageCreateMethod, MountType, NetworkConfig, NetworkDriver,
-    NetworkType, Protocol, RestartPolicy, VolumeConfig,
+    ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod, MountType, NetworkConfig,
+    NetworkDriver, NetworkType, Protocol, RestartPolicy, VolumeConfig,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -86,6 +86,15 @@ impl Described for ImageBuildConfig {
         Field::new("dockerfile", Kind::String),
         Field::new("networks", Kind::List(&Kind::Object(EndPointConfig::FIELDS))),
         Field::new("quiet", Kind::Boolean),
+        Field::new("tag", Kind::String),
+    ];
+}
+
+impl Described for ImageCommitConfig {
+    const FIELDS: &'static [Field] = &[
+        Field::new("container", Kind::String).required(),
+        Field::new("labels", Kind::Map(&Kind::String)),
+        Field::new("message", Kind::String),
         Field::new("tag", Kind::String),
     ];
 }

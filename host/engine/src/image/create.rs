@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use kleene_api::{ImageCreateConfig, ImageCreateMethod};
-use kleene_plan::{DatasetName, Id, Op};
+use kleene_plan::{DatasetName, Id, Op, SnapshotName};
 use kleene_rootfs::{Root, archive, host_image};
 use kleene_store::{Image, ImageSettings, Object};
 
@@ -68,11 +68,16 @@ impl Engine {
                 Ok(write.tag_image(&id, &name, &tag)?)
             },
         )?;
+        self.measure(&id);
         Ok(id)
     }
 
-    pub(super) fn final_snapshot(&self, image: &Id) -> Result<kleene_plan::SnapshotName> {
-        DatasetName::image(image)
+    pub(super) fn final_snapshot(&self, image: &Id) -> Result<SnapshotName> {
+        self.final_snapshot_of(&DatasetName::image(image))
+    }
+
+    pub(super) fn final_snapshot_of(&self, dataset: &DatasetName) -> Result<SnapshotName> {
+        dataset
             .snapshot(FINAL_SNAPSHOT)
             .map_err(|error| EngineError::invalid(error.to_string()))
     }

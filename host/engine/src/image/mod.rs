@@ -1,7 +1,10 @@
 //! Images: one file per verb.
 
 mod build;
+mod commit;
 mod create;
+mod history;
+mod measure;
 mod remove;
 mod show;
 mod tag;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, Launch, Op};
+use kleene_plan::{DatasetName, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, Result, Usage, Watch,
 };
@@ -87,6 +87,14 @@ impl Platform for Counted {
 
     fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
         self.sim.usage(dataset)
+    }
+
+    fn written(&self, snapshot: &SnapshotName) -> Result<u64> {
+        self.sim.written(snapshot)
+    }
+
+    fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
+        self.sim.origin(dataset)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

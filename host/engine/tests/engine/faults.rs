@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kleene_api::{ContainerConfig, ImageBuildConfig, NetworkConfig, NetworkDriver};
+use kleene_api::{ContainerConfig, ImageBuildConfig, ImageCommitConfig, NetworkConfig, NetworkDriver};
 use kleene_engine::{BuildEvent, Cancel, Engine, EngineError};
 use kleene_platform::Platform;
 use kleene_sim::{DaemonDied, Fault, When};
@@ -416,6 +416,23 @@ fn removing_a_container() {
             engine.stop_container("web").map(|_| ())
         },
         act: |_, engine| engine.remove_container("web").map(|_| ()),
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn committing_a_container() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |_, engine| {
+            let config = ImageCommitConfig {
+                container: "bystander".to_owned(),
+                tag: "kept".to_owned(),
+                ..ImageCommitConfig::default()
+            };
+            engine.commit_container(&config).map(|_| ())
+        },
     };
     case.endures_every_fault();
 }

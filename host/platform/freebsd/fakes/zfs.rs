@@ -14,6 +14,7 @@ pub(crate) fn zfs(state: &mut State, host: &Host, words: &[&str]) -> Reply {
         (Some(&"clone"), [snapshot, name]) => pool.clone_to(state, snapshot, name),
         (Some(&"snapshot"), [snapshot]) => pool.snapshot(state, snapshot),
         (Some(&"rename"), [from, to]) => pool.rename(state, from, to),
+        (Some(&"promote"), [name]) => pool.promote(state, name),
         (Some(&"destroy"), [name]) => pool.destroy(state, name, flags.contains(&"-r")),
         (Some(&"mount"), [name]) => pool.mount(state, name),
         (Some(&"unmount"), [name]) => pool.unmount(state, name),
@@ -242,6 +243,34 @@ impl Pool<'_> {
         }
     }
 
+    fn promote(&self, state: &mut State, name: &str) -> Answer {
+        let Some(clone) = state.datasets.get(name) else {
+            return Err(absent(name));
+        };
+        let Some((parent, tag)) = clone.origin.as_deref().and_then(|origin| origin.split_once('@')) else {
+            return Err(no(format!("cannot promote '{name}': not a cloned filesystem\n")));
+        };
+        let (parent, tag) = (parent.to_owned(), tag.to_owned());
+        let of_parent = state.datasets.get_mut(&parent).ok_or_else(|| absent(name))?;
+        let until = of_parent.snapshots.iter().position(|(name, _)| *name == tag);
+        let moved: Vec<_> = of_parent.snapshots.drain(..=until.unwrap_or(0)).collect();
+        let origin = of_parent.origin.replace(format!("{name}@{tag}"));
+        for (tag, _) in &moved {
+            let (old, new) = (format!("{parent}@{tag}"), format!("{name}@{tag}"));
+            fs::rename(self.content(&old), self.content(&new)).map_err(failed("promote"))?;
+            for dataset in state.datasets.values_mut() {
+                if dataset.origin.as_deref() == Some(&old) {
+                    dataset.origin = Some(new.clone());
+                }
+            }
+        }
+        if let Some(promoted) = state.datasets.get_mut(name) {
+            promoted.snapshots.splice(0..0, moved);
+            promoted.origin = origin;
+        }
+        Ok(ok())
+    }
+
     fn destroy(&self, state: &mut State, name: &str, recursive: bool) -> Answer {
         if let Some((dataset, tag)) = name.split_once('@') {
             return self.destroy_snapshot(state, name, dataset, tag);
@@ -318,7 +347,7 @@ impl Pool<'_> {
                 "type" if is_snapshot => "snapshot".to_owned(),
                 "type" => "filesystem".to_owned(),
                 "createtxg" => created.to_string(),
-                "used" | "referenced" => "24576".to_owned(),
+                "used" | "referenced" | "written" => "24576".to_owned(),
                 _ if is_snapshot => "-".to_owned(),
                 "origin" => dataset.origin.clone().unwrap_or_else(|| "-".to_owned()),
                 "mounted" => if dataset.mounted { "yes" } else { "no" }.to_owned(),

@@ -169,6 +169,44 @@ impl Datasets {
             .map_err(|error| self.refused(error, object(from), format!("rename dataset {from} to {to}")))
     }
 
+    pub(crate) fn would_promote(&self, name: &DatasetName, over: &DatasetName) -> Result<bool> {
+        let is_of = |one: &Dataset, other: &DatasetName| {
+            self.origin(one).is_some_and(|origin| origin.dataset() == other)
+        };
+        let Some(parent) = self.look(over)? else {
+            return Ok(false);
+        };
+        if is_of(&parent, name) {
+            Ok(false)
+        } else if is_of(&self.existing(name)?, over) {
+            Ok(true)
+        } else {
+            Err(PlatformError::Conflict { object: object(name) })
+        }
+    }
+
+    pub(crate) fn promote(&self, name: &DatasetName, over: &DatasetName) -> Result<()> {
+        if !self.would_promote(name, over)? {
+            return Ok(());
+        }
+        let promoted = self.tools.run(&zfs::promote(&self.full(name)));
+        promoted
+            .map(drop)
+            .map_err(|error| self.refused(error, object(name), format!("promote dataset {name} over {over}")))
+    }
+
+    pub(crate) fn origin_of(&self, name: &DatasetName) -> Result<Option<SnapshotName>> {
+        Ok(self.origin(&self.existing(name)?))
+    }
+
+    /// Bytes that a snapshot has and the one before it has not.
+    pub(crate) fn written(&self, snapshot: &SnapshotName) -> Result<u64> {
+        let command = zfs::written(&self.full(snapshot));
+        self.tools
+            .read(&command, zfs::parse_written)
+            .or_failed(|| format!("measure snapshot {snapshot}"))
+    }
+
     pub(crate) fn has_dataset(&self, name: &DatasetName) -> Result<bool> {
         Ok(self.look(name)?.is_some())
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, Launch, Op};
+use kleene_plan::{DatasetName, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
@@ -87,6 +87,7 @@ impl Platform for FreeBsdPlatform {
             Op::CloneDataset { snapshot, dataset } => self.datasets.would_create(dataset, Some(snapshot)),
             Op::CreateSnapshot(snapshot) => Ok(!self.datasets.has_snapshot(snapshot)?),
             Op::RenameDataset { from, to } => self.datasets.would_rename(from, to),
+            Op::PromoteDataset { dataset, over } => self.datasets.would_promote(dataset, over),
             Op::DestroyDataset(name) => self.datasets.has_dataset(name),
             Op::DestroySnapshot(snapshot) => self.datasets.has_snapshot(snapshot),
             Op::MountDataset(name) => Ok(!self.datasets.is_mounted(name)?),
@@ -122,6 +123,7 @@ impl Platform for FreeBsdPlatform {
             Op::CloneDataset { snapshot, dataset } => self.datasets.clone_snapshot(snapshot, dataset),
             Op::CreateSnapshot(snapshot) => self.datasets.snapshot(snapshot),
             Op::RenameDataset { from, to } => self.datasets.rename(from, to),
+            Op::PromoteDataset { dataset, over } => self.datasets.promote(dataset, over),
             Op::DestroyDataset(name) => self.datasets.destroy(name),
             Op::DestroySnapshot(snapshot) => self.datasets.destroy_snapshot(snapshot),
             Op::MountDataset(name) => self.datasets.mount(name),
@@ -165,6 +167,14 @@ impl Platform for FreeBsdPlatform {
 
     fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
         self.datasets.usage(dataset)
+    }
+
+    fn written(&self, snapshot: &SnapshotName) -> Result<u64> {
+        self.datasets.written(snapshot)
+    }
+
+    fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
+        self.datasets.origin_of(dataset)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

@@ -15,6 +15,7 @@ pub(crate) fn render(op: &Op, datasets: &Datasets) -> String {
         Op::CloneDataset { snapshot, dataset } => vec![zfs::clone(&full(snapshot), &full(dataset))],
         Op::CreateSnapshot(snapshot) => vec![zfs::snapshot(&full(snapshot))],
         Op::RenameDataset { from, to } => vec![zfs::rename(&full(from), &full(to))],
+        Op::PromoteDataset { dataset, .. } => vec![zfs::promote(&full(dataset))],
         Op::DestroyDataset(name) => vec![zfs::destroy(&full(name))],
         Op::DestroySnapshot(snapshot) => vec![zfs::destroy_snapshot(&full(snapshot))],
         Op::MountDataset(name) => vec![zfs::mount(&full(name))],

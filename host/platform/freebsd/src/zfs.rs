@@ -55,6 +55,11 @@ pub(crate) fn rename(from: &str, to: &str) -> Command {
     zfs(["rename", "-p", from, to])
 }
 
+/// A clone takes the place of what it is a clone of (zfs-promote(8)).
+pub(crate) fn promote(dataset: &str) -> Command {
+    zfs(["promote", dataset])
+}
+
 /// With its snapshots.
 pub(crate) fn destroy(dataset: &str) -> Command {
     zfs(["destroy", "-r", dataset])
@@ -86,6 +91,18 @@ pub(crate) fn list_one(name: &str) -> Command {
         "filesystem"
     };
     zfs(["list", "-Hp", "-o", PROPERTIES, "-t", kind, name])
+}
+
+/// Bytes that a snapshot has and the one before it has not (zfsprops(7), `written`).
+pub(crate) fn written(snapshot: &str) -> Command {
+    zfs(["list", "-Hp", "-o", "written", "-t", "snapshot", snapshot])
+}
+
+/// Reads [`written`].
+pub(crate) fn parse_written(printed: &str) -> Parsed<u64> {
+    let text = printed.trim_end_matches('\n');
+    text.parse()
+        .map_err(|error| format!("'{text}' is no number of bytes: {error}"))
 }
 
 /// A dataset and everything below it, snapshots included.

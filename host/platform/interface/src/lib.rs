@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use error::PlatformError;
 pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Usage};
-use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op};
+use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op, SnapshotName};
 use kleene_supervisor::Connection;
 pub use watch::Watch;
 
@@ -72,6 +72,19 @@ pub trait Platform: Debug + Send + Sync {
     /// # Errors
     /// [`PlatformError::NotFound`] if there is no such dataset.
     fn usage(&self, dataset: &DatasetName) -> Result<Usage>;
+
+    /// Bytes that a snapshot has and the one before it in its dataset has not; of the first, what the dataset has and
+    /// its origin has not.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotFound`] if there is no such snapshot.
+    fn written(&self, snapshot: &SnapshotName) -> Result<u64>;
+
+    /// The snapshot that a dataset is a clone of.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotFound`] if there is no such dataset.
+    fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>>;
 
     // Network
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use kleene_plan::{Bridge, DatasetName, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule};
+use kleene_plan::{Bridge, DatasetName, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
@@ -132,6 +132,7 @@ impl Platform for LinuxPlatform {
             Op::CloneDataset { snapshot, dataset } => self.layers.would_clone(snapshot, dataset)?,
             Op::CreateSnapshot(name) => !self.layers.has_snapshot(name),
             Op::RenameDataset { from, to } => self.layers.would_rename(from, to)?,
+            Op::PromoteDataset { dataset, over } => self.layers.would_promote(dataset, over)?,
             Op::DestroyDataset(name) => self.layers.has_dataset(name),
             Op::DestroySnapshot(name) => self.layers.has_snapshot(name),
             Op::MountDataset(name) => !self.layers.is_mounted(name)?,
@@ -175,6 +176,7 @@ impl Platform for LinuxPlatform {
             Op::CloneDataset { snapshot, dataset } => self.layers.clone_snapshot(snapshot, dataset),
             Op::CreateSnapshot(name) => self.layers.snapshot(name),
             Op::RenameDataset { from, to } => self.layers.rename(from, to),
+            Op::PromoteDataset { dataset, over } => self.layers.promote(dataset, over),
             Op::DestroyDataset(name) => self.layers.destroy(name),
             Op::DestroySnapshot(name) => self.layers.destroy_snapshot(name),
             Op::MountDataset(name) => self.layers.mount(name),
@@ -243,6 +245,14 @@ impl Platform for LinuxPlatform {
 
     fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
         self.layers.usage(dataset)
+    }
+
+    fn written(&self, snapshot: &SnapshotName) -> Result<u64> {
+        self.layers.written(snapshot)
+    }
+
+    fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
+        self.layers.origin(dataset)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

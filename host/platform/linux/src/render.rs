@@ -29,6 +29,9 @@ pub(crate) fn render(
             )
         }
         Op::RenameDataset { from, to } => format!("mv {} {}", at(from), at(to)),
+        Op::PromoteDataset { dataset, over } => {
+            format!("# {layer}: {dataset} takes the place of {over}")
+        }
         Op::DestroyDataset(dataset) => format!("rm -r --one-file-system {}", at(dataset)),
         Op::DestroySnapshot(snapshot) => format!("# {layer}: the layers of {snapshot} alone are removed"),
         Op::MountDataset(dataset) => layers.mount_command(dataset).unwrap_or_else(|| {

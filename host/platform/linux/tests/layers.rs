@@ -286,6 +286,73 @@ fn a_renamed_parent_keeps_its_clones() {
 }
 
 #[test]
+fn a_promoted_clone_and_what_it_was_made_from_change_places() {
+    let f = Fixture::new().with_container();
+    fs::write(f.path("container/a/motd"), "changed").unwrap();
+    f.store.snapshot(&snapshot("container/a@image")).unwrap();
+    f.store
+        .clone_snapshot(&snapshot("container/a@image"), &dataset("image/b"))
+        .unwrap();
+    f.store
+        .clone_snapshot(&snapshot("container/a@image"), &dataset("container/sibling"))
+        .unwrap();
+    let (image, container) = (dataset("image/b"), dataset("container/a"));
+    assert!(f.store.would_promote(&image, &container).unwrap());
+    f.store.promote(&image, &container).unwrap();
+    assert!(!f.store.would_promote(&image, &container).unwrap());
+    f.store.promote(&image, &container).unwrap();
+    let f = f.reopened();
+    let origin = |name: &str| f.store.origin(&dataset(name)).unwrap();
+    assert_eq!(origin("image/b"), Some(snapshot("image/base@image")));
+    assert_eq!(origin("container/a"), Some(snapshot("image/b@image")));
+    assert_eq!(origin("container/sibling"), Some(snapshot("image/b@image")));
+    assert_eq!(
+        f.store.dependents(&image).unwrap(),
+        [dataset("container/a"), dataset("container/sibling")]
+    );
+    // The other way round, as an undo does.
+    f.store.promote(&container, &image).unwrap();
+    let origin = |name: &str| f.store.origin(&dataset(name)).unwrap();
+    assert_eq!(origin("container/a"), Some(snapshot("image/base@image")));
+    assert_eq!(origin("image/b"), Some(snapshot("container/a@image")));
+    f.store.mount(&image).unwrap();
+    assert_eq!(read(f.path("image/b/motd")), "changed");
+    f.store.unmount(&image).unwrap();
+    assert!(matches!(
+        f.store.promote(&image, &dataset("image/base")),
+        Err(PlatformError::Conflict { .. })
+    ));
+}
+
+#[test]
+fn an_interrupted_promotion_is_finished() {
+    let f = Fixture::new().with_container();
+    f.store.snapshot(&snapshot("container/a@image")).unwrap();
+    f.store
+        .clone_snapshot(&snapshot("container/a@image"), &dataset("image/b"))
+        .unwrap();
+    let record = |name: &str| f.path(&format!(".store/datasets/{name}.json"));
+    let of_container = fs::read(record("container+a"));
+    f.store
+        .promote(&dataset("image/b"), &dataset("container/a"))
+        .unwrap();
+    // As if only the first of the records had been written.
+    let (path, before) = (record("container+a"), of_container.unwrap());
+    let parent: serde_json::Value = serde_json::from_slice(&before).unwrap();
+    let mut promoted: serde_json::Value =
+        serde_json::from_slice(&fs::read(record("image+b")).unwrap()).unwrap();
+    promoted["promoting"] = parent["uid"].clone();
+    fs::write(record("image+b"), serde_json::to_vec(&promoted).unwrap()).unwrap();
+    fs::write(path, before).unwrap();
+    let f = f.reopened();
+    let origin = |name: &str| f.store.origin(&dataset(name)).unwrap();
+    assert_eq!(origin("container/a"), Some(snapshot("image/b@image")));
+    assert_eq!(origin("image/b"), Some(snapshot("image/base@image")));
+    f.store.destroy_snapshot(&snapshot("container/a@image")).unwrap();
+    assert!(f.store.has_snapshot(&snapshot("image/b@image")));
+}
+
+#[test]
 fn a_renamed_volume_takes_its_files_along() {
     let f = Fixture::new();
     f.store.create(&dataset("volumes/a")).unwrap();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, Launch, Op};
+use kleene_plan::{DatasetName, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
@@ -57,6 +57,14 @@ impl Platform for Sim {
 
     fn usage(&self, dataset: &DatasetName) -> Result<Usage> {
         self.shared.look()?.storage.usage(dataset)
+    }
+
+    fn written(&self, snapshot: &SnapshotName) -> Result<u64> {
+        self.shared.look()?.storage.written(snapshot)
+    }
+
+    fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
+        self.shared.look()?.storage.origin(dataset)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

@@ -130,6 +130,7 @@ impl Storage {
             Op::CloneDataset { snapshot, dataset } => self.would_create(dataset, Some(snapshot)),
             Op::CreateSnapshot(snapshot) => Ok(self.snapshot(snapshot).is_none()),
             Op::RenameDataset { from, to } => self.would_rename(from, to),
+            Op::PromoteDataset { dataset, over } => self.would_promote(dataset, over),
             Op::DestroyDataset(name) => Ok(self.datasets.contains_key(name)),
             Op::DestroySnapshot(snapshot) => Ok(self.snapshot(snapshot).is_some()),
             Op::MountDataset(name) => Ok(self.datasets.get(name).is_none_or(|dataset| !dataset.mounted)),
@@ -158,6 +159,7 @@ impl Storage {
                 idle(from)?;
                 self.rename(from, to)
             }
+            Op::PromoteDataset { dataset, over } => self.promote(dataset, over),
             Op::DestroyDataset(name) => {
                 self.refuse_with_clones(object(name), |origin| origin.dataset() == name)?;
                 idle(name)?;
@@ -252,6 +254,79 @@ impl Storage {
             }
         }
         if was_mounted { self.mount(to) } else { Ok(()) }
+    }
+
+    fn would_promote(&self, name: &DatasetName, over: &DatasetName) -> Result<bool> {
+        let is_of = |one: &DatasetName, other: &DatasetName| -> Result<bool> {
+            let origin = self.get(one)?.origin.as_ref();
+            Ok(origin.is_some_and(|origin| origin.dataset() == other))
+        };
+        if !self.datasets.contains_key(over) {
+            return Ok(false);
+        }
+        if is_of(over, name)? {
+            Ok(false)
+        } else if is_of(name, over)? {
+            Ok(true)
+        } else {
+            Err(PlatformError::Conflict { object: object(name) })
+        }
+    }
+
+    fn promote(&mut self, name: &DatasetName, over: &DatasetName) -> Result<()> {
+        let failed = |error| PlatformError::failed(format!("promote dataset {name} over {over}"), error);
+        let Some(origin) = self.get_mut(name)?.origin.take() else {
+            return Ok(());
+        };
+        let of_parent = self.get_mut(over)?;
+        let is_origin = |(snapshot, _): &(String, Content)| snapshot == origin.name();
+        let until = of_parent
+            .snapshots
+            .iter()
+            .position(is_origin)
+            .map_or(0, |place| place + 1);
+        let moved: Vec<_> = of_parent.snapshots.drain(..until).collect();
+        let further = of_parent
+            .origin
+            .replace(name.snapshot(origin.name()).map_err(failed)?);
+        let names: Vec<String> = moved.iter().map(|(snapshot, _)| snapshot.clone()).collect();
+        let promoted = self.get_mut(name)?;
+        promoted.snapshots.splice(0..0, moved);
+        promoted.origin = further;
+        for dataset in self.datasets.values_mut() {
+            if let Some(origin) = &mut dataset.origin
+                && origin.dataset() == over
+                && names.iter().any(|moved| moved == origin.name())
+            {
+                *origin = name.snapshot(origin.name()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn origin(&self, name: &DatasetName) -> Result<Option<SnapshotName>> {
+        Ok(self.get(name)?.origin.clone())
+    }
+
+    pub(crate) fn written(&self, snapshot: &SnapshotName) -> Result<u64> {
+        let dataset = self.get(snapshot.dataset())?;
+        let not_found = || PlatformError::NotFound {
+            object: format!("snapshot {snapshot}"),
+        };
+        let mut before = dataset.origin.as_ref().and_then(|origin| self.snapshot(origin));
+        for (name, content) in &dataset.snapshots {
+            if name == snapshot.name() {
+                let path = self.content(*content);
+                let size = match before {
+                    Some(before) => files::size_beside(&path, &self.content(before)),
+                    None => files::size(&path),
+                };
+                return size
+                    .map_err(|error| PlatformError::failed(format!("measure snapshot {snapshot}"), error));
+            }
+            before = Some(*content);
+        }
+        Err(not_found())
     }
 
     fn destroy(&mut self, name: &DatasetName) -> Result<()> {

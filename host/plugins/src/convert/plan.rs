@@ -146,6 +146,7 @@ fn op_to_wit(op: &Op) -> Result<planning::Op, String> {
             bytes: *bytes,
         }),
         Op::RenameDataset { .. }
+        | Op::PromoteDataset { .. }
         | Op::DestroyDataset(_)
         | Op::DestroySnapshot(_)
         | Op::MountDataset(_)

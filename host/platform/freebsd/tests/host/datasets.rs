@@ -31,6 +31,14 @@ fn what_is_there_already_changes_nothing() {
             from: name("volumes/copy"),
             to: name("volumes/renamed"),
         },
+        Op::PromoteDataset {
+            dataset: name("volumes/renamed"),
+            over: name("volumes/data"),
+        },
+        Op::PromoteDataset {
+            dataset: name("volumes/data"),
+            over: name("volumes/renamed"),
+        },
         Op::UnmountDataset(name("volumes/data")),
         Op::DestroyDataset(name("volumes/renamed")),
         Op::DestroyDataset(name("plugin/of/depth")),

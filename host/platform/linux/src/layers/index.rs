@@ -128,6 +128,21 @@ impl Index {
         names
     }
 
+    /// Clones of the snapshots of the dataset that is known by this id.
+    pub(crate) fn clones_of_uid(&self, uid: &Id) -> Vec<DatasetName> {
+        let clones = self.clones.get(uid).into_iter().flatten();
+        clones
+            .filter_map(|clone| self.names.get(clone))
+            .cloned()
+            .collect()
+    }
+
+    /// The dataset that clones know by this id.
+    pub(crate) fn by_uid(&self, uid: &Id) -> Option<(DatasetName, Dataset)> {
+        let name = self.names.get(uid)?;
+        Some((name.clone(), self.get(name)?.clone()))
+    }
+
     /// Clones of a dataset's snapshots and of theirs.
     pub(crate) fn dependents(&self, dataset: &Dataset) -> Vec<DatasetName> {
         let mut found = self.clones(dataset, None);

@@ -18,6 +18,7 @@ mod index;
 mod layout;
 mod mounts;
 mod overlay;
+mod promote;
 mod record;
 mod snapshot;
 mod space;
@@ -74,6 +75,7 @@ impl LayerStore {
         let store =
             Self::prepare(root).or_failed(|| format!("open the layer store at {}", root.display()))?;
         store.finish_moves()?;
+        store.finish_promotions()?;
         store
             .collect_garbage()
             .or_failed(|| format!("look for unused layers in {}", store.layout.layers().display()))?;

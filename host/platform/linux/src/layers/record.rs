@@ -26,6 +26,9 @@ pub(crate) struct Dataset {
     /// The directory of a plain dataset is being moved: its files may already lie there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) moving_to: Option<Destination>,
+    /// The dataset whose place it takes, while records that name the two are being written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) promoting: Option<Id>,
 }
 
 /// Where the directory of a plain dataset is being moved.
@@ -76,11 +79,22 @@ impl Dataset {
             origin,
             snapshots: Vec::new(),
             moving_to: None,
+            promoting: None,
         }
     }
 
     pub(crate) fn snapshot(&self, name: &str) -> Option<&Snapshot> {
         self.snapshots.iter().find(|snapshot| snapshot.name == name)
+    }
+
+    /// The layer that came with a snapshot; `None` inside if it is the same as the one before it. `None`: there is no
+    /// such snapshot.
+    pub(crate) fn snapshot_layer(&self, name: &str) -> Option<Option<Id>> {
+        let place = self.snapshots.iter().position(|snapshot| snapshot.name == name)?;
+        let layers = &self.snapshots[place].layers;
+        let before = place.checked_sub(1).map(|before| &self.snapshots[before].layers);
+        let is_new = before.is_none_or(|before| before != layers);
+        Some(layers.first().filter(|_| is_new).cloned())
     }
 
     /// Every layer it needs, some of them more than once.

@@ -8,7 +8,7 @@ use kleene_plan::{DatasetName, Id, SnapshotName};
 use kleene_platform::{PlatformError, Result};
 
 use super::record::{Content, Dataset, Destination, Snapshot, no_dataset};
-use super::{LayerStore, busy, copy, mounts, no_snapshot, refuse_with};
+use super::{LayerStore, busy, copy, mounts, no_snapshot, refuse_with, space};
 use crate::failure::OrFailed;
 
 impl LayerStore {
@@ -175,6 +175,24 @@ impl LayerStore {
                 .or_failed(|| format!("clear dataset {} at {}", name.dataset(), directory.display()))?;
         }
         self.discard(name.dataset(), unused)
+    }
+
+    /// Bytes that a snapshot has and the one before it has not.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotFound`] without the snapshot.
+    pub fn written(&self, name: &SnapshotName) -> Result<u64> {
+        let layer = self
+            .index()
+            .get(name.dataset())
+            .and_then(|dataset| dataset.snapshot_layer(name.name()))
+            .ok_or_else(|| no_snapshot(name))?;
+        match layer {
+            Some(layer) => {
+                space::of_tree(&self.layout.files(&layer)).or_failed(|| format!("measure snapshot {name}"))
+            }
+            None => Ok(0),
+        }
     }
 
     fn written_directory(&self, name: &DatasetName, content: &Content) -> PathBuf {
