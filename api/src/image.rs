@@ -126,8 +126,8 @@ pub struct ImageHistoryEntry {
     pub created_by: String,
     /// Id of the image that it was done for.
     pub image: String,
-    /// Bytes that came with it; absent where it changed no files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Bytes that came with it; null where it changed no files.
+    #[serde(default)]
     pub size: Option<u64>,
     /// The snapshot taken after it, with `@`; empty where none was taken.
     pub snapshot: String,

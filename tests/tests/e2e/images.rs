@@ -132,7 +132,7 @@ fn sizes_and_histories_of_images_are_shown() {
     assert_eq!(lines.len(), 5, "{history}");
     assert!(lines[0].starts_with("RUN true > /made|"), "{history}");
     assert!(lines[1].starts_with("COPY data /data|30"), "{history}");
-    assert_eq!(lines[2], "ENV A=b|", "{history}");
+    assert!(lines[2].starts_with("ENV A=b|"), "{history}");
 }
 
 #[test]
