@@ -8,6 +8,8 @@
 pub enum Extension {
     /// The key `control` of [`ExecStartConfig`](crate::ExecStartConfig), and the messages that it allows.
     ExecControl,
+    /// The key `upload` of [`ImageBuildConfig`](crate::ImageBuildConfig), and the frames that it announces.
+    ContextUpload,
 }
 
 impl Extension {
@@ -18,11 +20,12 @@ impl Extension {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ExecControl => "exec-control",
+            Self::ContextUpload => "context-upload",
         }
     }
 
     /// The header's value for a daemon that understands them all.
-    pub const HEADER_VALUE: &'static str = Self::ExecControl.as_str();
+    pub const HEADER_VALUE: &'static str = "exec-control, context-upload";
 
     /// Whether a header with this value names it.
     pub fn is_named_in(self, header: &str) -> bool {
@@ -36,7 +39,9 @@ mod tests {
 
     #[test]
     fn a_header_names_extensions_between_commas() {
-        assert!(Extension::ExecControl.is_named_in(Extension::HEADER_VALUE));
+        for extension in [Extension::ExecControl, Extension::ContextUpload] {
+            assert!(extension.is_named_in(Extension::HEADER_VALUE));
+        }
         assert!(Extension::ExecControl.is_named_in("other ,exec-control"));
         assert!(!Extension::ExecControl.is_named_in(""));
         assert!(!Extension::ExecControl.is_named_in("exec-control-2"));

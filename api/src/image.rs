@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::container::ContainerConfig;
 use crate::lenient;
 use crate::network::EndPointConfig;
+use crate::upload::ContextUpload;
 use crate::wire_enum::wire_enum;
 
 /// An image.
@@ -162,7 +163,7 @@ pub struct ImageBuildConfig {
     pub cleanup: bool,
     /// The container that steps run in; its `image` replaces the one of FROM, `name` and `cmd` are ignored.
     pub container_config: ContainerConfig,
-    /// Directory of the build context: an absolute path on the daemon's host.
+    /// Directory of the build context: an absolute path on the daemon's host. Means nothing with `upload`.
     pub context: String,
     /// Path of the Dockerfile, relative to the context.
     #[serde(default = "default_dockerfile")]
@@ -176,6 +177,9 @@ pub struct ImageBuildConfig {
     /// `name[:tag]` of the new image; empty for none.
     #[serde(default)]
     pub tag: String,
+    /// Ours: the context is not on the daemon's host but comes in the frames that follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<ContextUpload>,
 }
 
 fn default_dockerfile() -> String {

@@ -16,6 +16,7 @@ mod message;
 mod network;
 mod plan;
 mod system;
+mod upload;
 mod volume;
 mod wire_enum;
 
@@ -36,5 +37,6 @@ pub use network::{
 };
 pub use plan::{ContainerPlanConfig, Plan, PlanStep};
 pub use system::{Diagnosis, HostCheck, Repair, Repaired, Unrepaired};
+pub use upload::{ContextUpload, UploadControl};
 pub use volume::{Volume, VolumeConfig, VolumeInspect};
 pub use wire_enum::UnknownValue;

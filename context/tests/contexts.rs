@@ -241,8 +241,8 @@ proptest! {
     #[test]
     fn no_text_is_a_panic(text in "\\PC{0,60}", path in "\\PC{1,30}") {
         if let Ok(ignore) = Ignore::parse(Path::new("x"), &text) {
-            ignore.excludes(Path::new(&path));
-            ignore.excludes_all_below(Path::new(&path));
+            let _ = ignore.excludes(Path::new(&path));
+            let _ = ignore.excludes_all_below(Path::new(&path));
         }
     }
 
@@ -250,8 +250,8 @@ proptest! {
     #[test]
     fn no_pattern_is_a_panic(text in "[!*?\\[\\]\\\\^/.a-c\n-]{0,30}", path in "[a-c/]{1,10}") {
         if let Ok(ignore) = Ignore::parse(Path::new("x"), &text) {
-            ignore.excludes(Path::new(&path));
-            ignore.excludes_all_below(Path::new(&path));
+            let _ = ignore.excludes(Path::new(&path));
+            let _ = ignore.excludes_all_below(Path::new(&path));
         }
     }
 }

@@ -63,6 +63,11 @@ impl Client {
             .is_some_and(|words| extension.is_named_in(words))
     }
 
+    /// Whether the daemon listens at a UNIX socket, and so, unless that is a tunnel's, on this host.
+    pub fn daemon_is_here(&self) -> bool {
+        self.link.is_local()
+    }
+
     /// GET, answered by an object.
     pub async fn get<T: DeserializeOwned>(&self, route: Route) -> Result<T, Failure> {
         parse(&self.request(Method::GET, route, None).await?)
@@ -96,13 +101,21 @@ impl Client {
         Ok(answer.id)
     }
 
-    /// Opens a conversation, whose first frame is `config`.
+    /// Opens a conversation, whose first message is `config`.
     pub async fn converse(&self, route: Route, config: &impl Serialize) -> Result<Conversation, Failure> {
-        let config = String::from_utf8(encode(config)?.into()).map_err(|_| Failure::UnexpectedAnswer)?;
-        let opening = Conversation::open(&self.link, &route, config);
-        tokio::time::timeout(PATIENCE, opening)
+        let mut conversation = self.dial(route).await?;
+        conversation.send_message(config).await?;
+        Ok(conversation)
+    }
+
+    /// Opens a conversation in which nothing is said yet. What the daemon understands is known then.
+    pub async fn dial(&self, route: Route) -> Result<Conversation, Failure> {
+        let opening = Conversation::open(&self.link, &route);
+        let (conversation, headers) = tokio::time::timeout(PATIENCE, opening)
             .await
-            .map_err(|_| Failure::TimedOut)?
+            .map_err(|_| Failure::TimedOut)??;
+        self.note_extensions(&headers);
+        Ok(conversation)
     }
 
     async fn request(&self, method: Method, route: Route, body: Option<Bytes>) -> Result<Bytes, Failure> {
@@ -292,6 +305,7 @@ mod tests {
         assert!(!client.daemon_knows(Extension::ExecControl));
         client.get::<Value>(list()).await.unwrap();
         assert!(client.daemon_knows(Extension::ExecControl));
+        assert!(!client.daemon_knows(Extension::ContextUpload));
     }
 
     #[test]

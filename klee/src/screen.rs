@@ -106,6 +106,12 @@ impl Screen {
         let _ = writeln!(anstream::stderr().lock(), "{style}{}{style:#}", text.trim_end());
     }
 
+    /// Something to know besides the result, on standard error.
+    pub fn note(&self, text: &str) {
+        // Without standard error there is nobody left to tell.
+        let _ = writeln!(anstream::stderr().lock(), "{text}");
+    }
+
     /// A question, without a newline.
     pub fn ask(&self, question: &str) -> Result<(), Failure> {
         let mut stderr = anstream::stderr().lock();

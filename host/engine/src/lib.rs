@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 pub use cancel::Cancel;
 pub use error::{EngineError, Result};
-pub use image::{BuildError, BuildEvent};
+pub use image::{BuildError, BuildEvent, UploadError, UploadedContext};
 use kleene_platform::Platform;
 use kleene_plugins::Plugins;
 use kleene_store::Store;
@@ -40,7 +40,8 @@ pub use process::{ProcessEvent, Subscriber};
 /// Where an engine keeps what is its own.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// The directory of what lasts: the database `kleene.sqlite`, and `log/<container>.log`.
+    /// The directory of what lasts: the database `kleene.sqlite`, and `log/<container>.log`. `uploads` holds build contexts
+    /// while they are built from.
     pub state_dir: PathBuf,
     /// The directory of what lasts as long as the host runs: the supervisors' files.
     pub run_dir: PathBuf,
@@ -57,6 +58,7 @@ pub struct Shared {
     store: Store,
     run_dir: PathBuf,
     log_dir: PathBuf,
+    uploads: PathBuf,
     execs: exec::Execs,
     locks: locks::Locks,
     /// Held while networks, endpoints and their addresses change: one at a time, as in 0.1.1.
@@ -99,12 +101,15 @@ impl Engine {
                 ))
             })?;
         }
+        let uploads = config.state_dir.join("uploads");
+        image::upload::remove_leftovers(&uploads);
         let engine = Self(Arc::new(Shared {
             platform,
             plugins,
             store: Store::open(config.state_dir.join("kleene.sqlite"))?,
             run_dir: config.run_dir,
             log_dir,
+            uploads,
             execs: exec::Execs::default(),
             locks: locks::Locks::default(),
             networks: Mutex::new(()),

@@ -40,6 +40,11 @@ impl Link {
         self.host.authority()
     }
 
+    /// Whether it leads to a socket of this host.
+    pub fn is_local(&self) -> bool {
+        matches!(self.host.place, Place::Unix(_))
+    }
+
     /// Connects to the daemon.
     pub async fn connect(&self) -> Result<Box<dyn Stream>, Failure> {
         let stream: Box<dyn Stream> = match &self.host.place {

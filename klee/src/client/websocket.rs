@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use hyper::body::Bytes;
+use hyper::header::HeaderMap;
 use kleene_api::{ExecControl, WebSocketMessage};
+use serde::Serialize;
 use tokio::time::{Instant, Interval, interval_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -27,7 +29,12 @@ pub struct Conversation {
     ping: Interval,
     pong_is_due: bool,
     control_is_allowed: bool,
+    /// What the daemon said while something was sent to it, for [`Conversation::next`].
+    heard: Option<Heard>,
 }
+
+/// A frame, or why there is none.
+type Heard = Option<tungstenite::Result<Message>>;
 
 /// What the daemon says next.
 #[derive(Debug)]
@@ -57,22 +64,22 @@ pub enum Reason {
 }
 
 impl Conversation {
-    /// Connects and sends `config`.
-    pub(super) async fn open(link: &Link, route: &Route, config: String) -> Result<Self, Failure> {
+    /// Connects, and returns the headers of the daemon's answer, too.
+    pub(super) async fn open(link: &Link, route: &Route) -> Result<(Self, HeaderMap), Failure> {
         let stream = link.connect().await?;
         let url = format!("ws://{}{route}", link.authority());
-        let (socket, _) = tokio_tungstenite::client_async(url, stream)
+        let (socket, answer) = tokio_tungstenite::client_async(url, stream)
             .await
             .map_err(|error| refused_handshake(link, error))?;
         let ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        let mut conversation = Self {
+        let conversation = Self {
             socket,
             ping,
             pong_is_due: false,
             control_is_allowed: false,
+            heard: None,
         };
-        conversation.send(Message::text(config)).await;
-        Ok(conversation)
+        Ok((conversation, answer.into_parts().0.headers))
     }
 
     /// Waits for what the daemon says next, and keeps the connection alive meanwhile. May be dropped and called
@@ -80,7 +87,7 @@ impl Conversation {
     pub async fn next(&mut self) -> Result<Event, Failure> {
         loop {
             tokio::select! {
-                frame = self.socket.next() => {
+                frame = hear(&mut self.heard, &mut self.socket) => {
                     self.pong_is_due = false;
                     match frame {
                         Some(Ok(Message::Text(text))) => return Ok(Event::Data(text.into())),
@@ -106,6 +113,28 @@ impl Conversation {
         }
     }
 
+    /// Sends a message as a text frame.
+    pub async fn send_message(&mut self, message: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(message)
+            .map_err(|error| Failure::BadValue(format!("cannot write a message as JSON: {error}")))?;
+        self.send(Message::text(text)).await;
+        Ok(())
+    }
+
+    /// Sends a part of something large and waits until the connection has taken it. False if the daemon has said something
+    /// meanwhile, or the connection broke, so that there is no use in sending more: `next` tells what.
+    pub async fn send_part(&mut self, part: Vec<u8>) -> bool {
+        while let Some(frame) = self.socket.next().now_or_never() {
+            if !matches!(frame, Some(Ok(Message::Ping(_) | Message::Pong(_)))) {
+                self.heard = Some(frame);
+                return false;
+            }
+        }
+        // Whoever sends needs no pings.
+        self.ping.reset();
+        self.socket.send(Message::binary(part)).await.is_ok()
+    }
+
     /// Sends bytes to the standard input of the process.
     pub async fn send_input(&mut self, bytes: Vec<u8>) {
         self.send(Message::binary(bytes)).await;
@@ -118,13 +147,10 @@ impl Conversation {
 
     /// Sends a control message, if they are allowed.
     pub async fn send_control(&mut self, control: ExecControl) -> Result<(), Failure> {
-        if !self.control_is_allowed {
-            return Ok(());
+        match self.control_is_allowed {
+            true => self.send_message(&control).await,
+            false => Ok(()),
         }
-        let text = serde_json::to_string(&control)
-            .map_err(|error| Failure::BadValue(format!("cannot write a control message as JSON: {error}")))?;
-        self.send(Message::text(text)).await;
-        Ok(())
     }
 
     /// Says good-bye before the daemon does.
@@ -140,6 +166,14 @@ impl Conversation {
     /// connection is lost, so an error while sending says nothing more.
     async fn send(&mut self, message: Message) {
         let _ = self.socket.send(message).await;
+    }
+}
+
+/// The next frame; one that was heard before comes first.
+async fn hear(heard: &mut Option<Heard>, socket: &mut WebSocketStream<Box<dyn Stream>>) -> Heard {
+    match heard.take() {
+        Some(frame) => frame,
+        None => socket.next().await,
     }
 }
 

@@ -1,9 +1,14 @@
-//! `klee image build`: hands a build context to the daemon and shows its log.
+//! `klee image build`: hands a build context to the daemon, or the path of one, and shows its log.
+
+mod source;
+mod upload;
 
 use std::path::PathBuf;
 
 use clap::Args;
-use kleene_api::{ContainerConfig, ImageBuildConfig, MessageType, WebSocketMessage};
+use kleene_api::{
+    ContainerConfig, ContextUpload, Extension, ImageBuildConfig, MessageType, WebSocketMessage,
+};
 
 use crate::client::{Closing, Conversation, Event, Reason, Route};
 use crate::container::SharedOptions;
@@ -11,6 +16,8 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::screen;
 use crate::session::Session;
 use crate::values;
+
+use source::{Source, Upload, Wish};
 
 /// Build an image from a context and a Dockerfile
 #[derive(Debug, Args)]
@@ -21,7 +28,7 @@ pub struct Build {
     /// Image to start from, instead of the one that FROM names
     #[arg(long, value_name = "IMAGE")]
     from: Option<String>,
-    /// Path of the Dockerfile within the context
+    /// Path of the Dockerfile, relative to the context; '-' reads it from standard input
     #[arg(short, long, value_name = "FILE", default_value = "Dockerfile")]
     file: String,
     /// Name of the image: name[:tag]
@@ -36,17 +43,34 @@ pub struct Build {
     /// Set a variable of an ARG instruction: VAR=value, or VAR to take the value from the environment
     #[arg(long, value_name = "ARG")]
     build_arg: Vec<String>,
-    /// Directory of the build context, on the daemon's host
+    /// Send the context, even if the daemon seems to be on this host
+    #[arg(long, conflicts_with = "no_upload")]
+    upload: bool,
+    /// Send nothing: PATH is a directory on the daemon's host
+    #[arg(long)]
+    no_upload: bool,
+    /// Compress the context while it is sent
+    #[arg(long)]
+    compress: bool,
+    /// Directory of the build context, or a tar archive; '-' reads an archive, or just a Dockerfile, from standard input
     path: PathBuf,
 }
 
 impl Build {
     pub(super) async fn run(self, session: &Session) -> Outcome {
-        let config = self.config()?;
-        let mut conversation = session
-            .client
-            .converse(Route::new(["images", "build"]), &config)
-            .await?;
+        let mut config = self.config()?;
+        let source = self.source(session, &config).await?;
+        let mut conversation = session.client.dial(Route::new(["images", "build"])).await?;
+        match self.sendable(session, source)? {
+            Some(upload) => {
+                config.upload = Some(ContextUpload {
+                    dockerfile: upload.dockerfile.clone(),
+                });
+                conversation.send_message(&config).await?;
+                upload::send(session, &mut conversation, upload, self.compress, self.quiet).await?;
+            }
+            None => conversation.send_message(&config).await?,
+        }
         let image = match conversation.next().await? {
             Event::Data(bytes) => match serde_json::from_slice::<WebSocketMessage>(&bytes) {
                 Ok(WebSocketMessage {
@@ -65,6 +89,51 @@ impl Build {
         }
         let closing = show_log(session, &mut conversation).await?;
         finish(session, &image, closing)
+    }
+
+    /// Where the context comes from.
+    async fn source(&self, session: &Session, config: &ImageBuildConfig) -> Result<Source, Failure> {
+        let wish = Wish {
+            given: self.path.clone(),
+            absolute: PathBuf::from(&config.context),
+            dockerfile: self.file.clone(),
+            upload: match (self.upload, self.no_upload) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
+            daemon_is_here: session.client.daemon_is_here(),
+        };
+        // On a thread of its own, so that Ctrl-C still works.
+        tokio::task::spawn_blocking(move || Source::find(&wish))
+            .await
+            .unwrap_or_else(|error| Err(std::io::Error::other(error).into()))
+    }
+
+    /// What is to be sent to the daemon, if it takes it.
+    fn sendable(&self, session: &Session, source: Source) -> Result<Option<Upload>, Failure> {
+        match source {
+            Source::There { note } => {
+                if let Some(note) = note {
+                    session.screen.note(&note);
+                }
+                Ok(None)
+            }
+            Source::Here { upload, .. } if session.client.daemon_knows(Extension::ContextUpload) => {
+                Ok(Some(upload))
+            }
+            Source::Here { is_needed: true, .. } => Err(Failure::Refused(format!(
+                "this daemon takes no build contexts from elsewhere: '{}' must be a directory on its host",
+                self.path.display()
+            ))),
+            Source::Here { .. } => {
+                let path = self.path.display();
+                session.screen.note(&format!(
+                    "This daemon takes no build contexts from elsewhere: {path} must be a directory on its host, too."
+                ));
+                Ok(None)
+            }
+        }
     }
 
     fn config(&self) -> Result<ImageBuildConfig, Failure> {
@@ -91,6 +160,7 @@ impl Build {
             networks: self.shared.endpoint("").into_iter().collect(),
             quiet: self.quiet,
             tag: self.tag.clone(),
+            upload: None,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
@@ -113,6 +114,14 @@ impl Rehearsal {
         })
     }
 
+    /// Begins to listen at a TCP port of 127.0.0.1.
+    pub fn start_on_tcp(self) -> Daemon {
+        self.start_on(|_| {
+            let (sockets, address) = tcp();
+            (sockets, format!("http://{address}"))
+        })
+    }
+
     /// Begins to listen and to speak TLS at a UNIX socket.
     pub fn start_with_tls(self, acceptor: TlsAcceptor) -> Daemon {
         self.start_on(|socket| {
@@ -125,11 +134,8 @@ impl Rehearsal {
     /// Begins to listen and to speak TLS at a TCP port of 127.0.0.1.
     pub fn start_with_tls_on_tcp(self, acceptor: TlsAcceptor) -> Daemon {
         self.start_on(|_| {
-            let sockets = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            sockets.set_nonblocking(true).unwrap();
-            let sockets = TcpListener::from_std(sockets).unwrap();
-            let url = format!("https://{}", sockets.local_addr().unwrap());
-            (Secured { sockets, acceptor }, url)
+            let (sockets, address) = tcp();
+            (Secured { sockets, acceptor }, format!("https://{address}"))
         })
     }
 
@@ -151,6 +157,14 @@ impl Rehearsal {
             _runtime: runtime,
         }
     }
+}
+
+/// A TCP port of 127.0.0.1, within a runtime.
+fn tcp() -> (TcpListener, SocketAddr) {
+    let sockets = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    sockets.set_nonblocking(true).unwrap();
+    let address = sockets.local_addr().unwrap();
+    (TcpListener::from_std(sockets).unwrap(), address)
 }
 
 /// Sockets on which TLS is spoken. A client that breaks off leaves without having been one.
@@ -285,9 +299,10 @@ async fn respond(State(script): State<Arc<Script>>, request: Request) -> Respons
     let names_extensions = !script.knows_only_0_1_1;
     let mut response = follow_script(script, request).await;
     if names_extensions {
-        response
-            .headers_mut()
-            .insert("kleene-extensions", HeaderValue::from_static("exec-control"));
+        response.headers_mut().insert(
+            "kleene-extensions",
+            HeaderValue::from_static("exec-control, context-upload"),
+        );
     }
     response
 }

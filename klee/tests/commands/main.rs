@@ -16,4 +16,5 @@ mod system;
 mod terminal;
 mod tls;
 mod tree;
+mod uploads;
 mod usage;

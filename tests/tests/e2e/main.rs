@@ -5,6 +5,7 @@
 
 mod attached;
 mod builds;
+mod contexts;
 mod crashes;
 mod daemons;
 mod dry_run;

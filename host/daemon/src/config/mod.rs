@@ -43,6 +43,9 @@ const DEFAULT_RUN_DIR: &str = "/var/run/kleene";
 #[cfg(not(target_os = "freebsd"))]
 const DEFAULT_RUN_DIR: &str = "/run/kleene";
 
+/// Larger than any build context that is not a mistake, and smaller than most disks.
+const UPLOAD_LIMIT: u64 = 10_000_000_000;
+
 /// What the daemon was told, complete.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,6 +67,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Where the log goes; standard error if absent.
     pub log_file: Option<PathBuf>,
+    /// How many bytes a build context may have that a client sends, when unpacked.
+    pub upload_limit: u64,
     /// Plugins.
     pub plugins: PluginConfig,
 }
@@ -145,6 +150,7 @@ impl Default for Config {
             listen: vec![Listener::plain(ListenAddress::unix("/var/run/kleened.sock"))],
             log_level: LogLevel::Info,
             log_file: None,
+            upload_limit: UPLOAD_LIMIT,
             plugins: PluginConfig::default(),
         }
     }

@@ -65,7 +65,7 @@ impl Endpoint {
         endpoint
     }
 
-    /// In the conversation, the client may control the process with text frames of this schema.
+    /// In the conversation, the client may say more in text frames of this schema.
     pub(super) fn controlled_by(mut self, schema: &str) -> Self {
         if let Some(conversation) = &mut self.conversation {
             conversation["control"] = reference(schema);

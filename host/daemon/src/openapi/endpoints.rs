@@ -151,12 +151,16 @@ fn images() -> Vec<Endpoint> {
             "ImageBuildConfig",
             "Build an image from a Dockerfile",
             json!({
-                "client": "Nothing after the opening; closing the connection cancels the build.",
+                "client": "Nothing after the opening, unless that has `upload`: then binary frames with a tar archive of the \
+                    build context, plain or compressed by gzip, xz or zstd (no frame at all is an empty context), and \
+                    an UploadControl `end` as a text frame. Closing the connection cancels the build.",
                 "server": "A WebSocketMessage `starting` with the id of the image, then progress as text frames. Closes \
                     with 1000 and the id of the image, 1002 if the opening cannot be understood, 1011 if the build \
-                    failed; the last snapshot is in `data` if there is one.",
+                    failed; the last snapshot is in `data` if there is one. If nothing could be begun, because of the \
+                    Dockerfile or the upload, `data` of `starting` is empty and a text frame says why.",
             }),
-        ),
+        )
+        .controlled_by("UploadControl"),
         Endpoint::conversation(
             "/images/create",
             "ImageCreate",

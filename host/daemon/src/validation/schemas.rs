@@ -77,6 +77,8 @@ impl Described for ExecStartConfig {
     ];
 }
 
+const CONTEXT_UPLOAD: &[Field] = &[Field::new("dockerfile", Kind::String).nullable()];
+
 impl Described for ImageBuildConfig {
     const FIELDS: &'static [Field] = &[
         Field::new("buildargs", Kind::Map(&Kind::String)),
@@ -87,6 +89,7 @@ impl Described for ImageBuildConfig {
         Field::new("networks", Kind::List(&Kind::Object(EndPointConfig::FIELDS))),
         Field::new("quiet", Kind::Boolean),
         Field::new("tag", Kind::String),
+        Field::new("upload", Kind::Object(CONTEXT_UPLOAD)).nullable(),
     ];
 }
 

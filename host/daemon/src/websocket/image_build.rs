@@ -1,12 +1,15 @@
 //! `/images/build`: builds an image from a Dockerfile. Contract §9.
+//!
+//! With our extension `upload` the context follows the opening, and the conversation goes on when it is complete.
 
 use axum::extract::ws::Message;
 use kleene_api::{ImageBuildConfig, WebSocketMessage};
-use kleene_engine::{BuildError, BuildEvent};
+use kleene_engine::{BuildError, BuildEvent, Cancel, Engine, UploadError};
 use kleene_plan::Id;
 
 use super::chunks::{Chunks, readable};
 use super::progress::{self, End};
+use super::upload::{self, Archive};
 use super::{CloseCode, Conversation, close_reason};
 use crate::app::App;
 
@@ -20,10 +23,22 @@ pub async fn converse(app: App, mut client: Conversation) {
 
 async fn build(app: App, mut client: Conversation, config: ImageBuildConfig) {
     let mut log = Log::new(config.quiet);
+    let (feed, archive) = match config.upload {
+        Some(_) => {
+            let (feed, archive) = upload::channel();
+            (Some(feed), Some(archive))
+        }
+        None => (None, None),
+    };
+    let limit = app.config.upload_limit;
     let end = progress::run(
         &app,
         &mut client,
-        move |engine, cancel, emit| engine.build_image(&config, cancel, emit),
+        feed,
+        move |engine, cancel, emit| match archive {
+            Some(archive) => build_uploaded(engine, config, archive, limit, cancel, emit),
+            None => Ok(engine.build_image(&config, cancel, emit)?),
+        },
         |event| log.frames(event),
     )
     .await;
@@ -42,22 +57,54 @@ async fn build(app: App, mut client: Conversation, config: ImageBuildConfig) {
     }
 }
 
-async fn fail(client: Conversation, error: BuildError) {
-    match error {
-        BuildError::Dockerfile(reason) => refuse_dockerfile(client, reason).await,
-        BuildError::Failed { kept } => {
+/// Why there is no image.
+#[derive(Debug, thiserror::Error)]
+enum BuildFailure {
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// Builds from a context that arrives meanwhile, and is gone when the build is over.
+fn build_uploaded(
+    engine: &Engine,
+    mut config: ImageBuildConfig,
+    archive: Archive,
+    limit: u64,
+    cancel: &Cancel,
+    emit: &mut dyn FnMut(BuildEvent),
+) -> Result<Id, BuildFailure> {
+    let upload = config.upload.take().unwrap_or_default();
+    let uploaded = engine.receive_context(archive, &upload, &config.dockerfile, limit)?;
+    config.context = uploaded.context().display().to_string();
+    config.dockerfile = uploaded.dockerfile().display().to_string();
+    Ok(engine.build_image(&config, cancel, emit)?)
+}
+
+async fn fail(client: Conversation, failure: BuildFailure) {
+    match failure {
+        BuildFailure::Upload(error) => {
+            tracing::info!(%error, "build context refused");
+            refuse(client, error.to_string(), "failed to receive the build context").await;
+        }
+        BuildFailure::Build(BuildError::Dockerfile(reason)) => {
+            refuse(client, reason, "failed to process Dockerfile").await;
+        }
+        BuildFailure::Build(BuildError::Failed { kept }) => {
             let message = WebSocketMessage::error(what_is_left(kept), "image build failed");
             client.close(CloseCode::Internal, &message).await;
         }
     }
 }
 
-async fn refuse_dockerfile(mut client: Conversation, reason: String) {
+/// Ends a conversation in which no build began.
+async fn refuse(mut client: Conversation, reason: String, what: &str) {
     let told = async {
         client.speaker.starting("").await?;
         client.speaker.text(reason).await
     };
-    let message = WebSocketMessage::error("", "failed to process Dockerfile");
+    let message = WebSocketMessage::error("", what);
     match told.await {
         Ok(()) => client.close(CloseCode::Internal, &message).await,
         Err(departure) => client.end_after(departure).await,

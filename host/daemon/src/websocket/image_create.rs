@@ -23,6 +23,7 @@ async fn create(app: App, mut client: Conversation, config: ImageCreateConfig) {
     let end = progress::run(
         &app,
         &mut client,
+        None,
         move |engine, cancel, emit| {
             engine.create_image(&config, cancel, &mut |line: &str| emit(line.to_owned()))
         },

@@ -9,6 +9,7 @@ pub mod exec_start;
 pub mod image_build;
 pub mod image_create;
 mod progress;
+mod upload;
 
 use std::future::Future;
 use std::time::Duration;

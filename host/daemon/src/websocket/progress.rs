@@ -6,6 +6,7 @@ use kleene_engine::{Cancel, Engine};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 
+use super::upload::Feed;
 use super::{Conversation, Departure, Speaker};
 use crate::app::App;
 
@@ -22,10 +23,12 @@ pub(super) enum End<T> {
     Crashed(JoinError),
 }
 
-/// Does `work` and sends every event that it emits as the frames that `frames` makes of it.
+/// Does `work` and sends every event that it emits as the frames that `frames` makes of it. What the client says meanwhile
+/// goes to `feed`, or is ignored.
 pub(super) async fn run<E, T>(
     app: &App,
     client: &mut Conversation,
+    feed: Option<Feed>,
     work: impl FnOnce(&Engine, &Cancel, &mut dyn FnMut(E)) -> T + Send + 'static,
     frames: impl FnMut(E) -> Vec<Message>,
 ) -> End<T>
@@ -46,10 +49,16 @@ where
         }
     });
     let Conversation { speaker, listener } = client;
+    let departure = async {
+        match feed {
+            Some(feed) => feed.listen(listener).await,
+            None => listener.departure().await,
+        }
+    };
     // The events end with the job, which owns their sender.
     let told = tokio::select! {
         told = relay(events, speaker, frames) => told,
-        departure = listener.departure() => Err(departure),
+        departure = departure => Err(departure),
     };
     if told.is_err() {
         cancel.cancel();

@@ -199,6 +199,11 @@ impl Conversation {
         self.0.send(Message::binary(bytes)).await.unwrap();
     }
 
+    pub async fn send(&mut self, bytes: &[u8]) {
+        // A daemon that has hung up has said why.
+        let _ = self.0.send(Message::binary(bytes.to_vec())).await;
+    }
+
     pub async fn ping(&mut self) {
         self.0.send(Message::Ping("x".into())).await.unwrap();
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kleene_daemon::address::ListenAddress;
 use kleene_daemon::app::App;
-use kleene_daemon::config::Listener;
+use kleene_daemon::config::{Config, Listener};
 use kleene_daemon::{listen, serve};
 use kleene_engine::{Engine, EngineConfig};
 use kleene_plugins::{Plugins, PluginsConfig};
@@ -23,6 +23,11 @@ pub struct Daemon {
 impl Daemon {
     /// A daemon with the first-party plugins, on an empty host.
     pub fn start() -> Self {
+        Self::configured(Config::default())
+    }
+
+    /// As [`Daemon::start`], with this configuration.
+    pub fn configured(config: Config) -> Self {
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let plugins = target.join("plugins");
         assert!(
@@ -30,7 +35,7 @@ impl Daemon {
             "{} is missing: run `cargo xtask plugins` first",
             plugins.display()
         );
-        Self::with(&plugins, &target.join("plugin-cache"), Vec::new())
+        Self::with(&plugins, &target.join("plugin-cache"), Vec::new(), config)
     }
 
     /// A daemon which has no plugins: for what needs none.
@@ -41,10 +46,11 @@ impl Daemon {
     /// One that listens at further places.
     pub fn bare_at(further: Vec<Listener>) -> Self {
         let empty = tempfile::tempdir().unwrap();
-        Self::with(empty.path(), &empty.path().join("cache"), further)
+        let cache = empty.path().join("cache");
+        Self::with(empty.path(), &cache, further, Config::default())
     }
 
-    fn with(plugins: &Path, cache: &Path, further: Vec<Listener>) -> Self {
+    fn with(plugins: &Path, cache: &Path, further: Vec<Listener>, settings: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let plugins = Plugins::open(PluginsConfig::new(plugins, cache)).unwrap();
         let config = EngineConfig {
@@ -61,9 +67,18 @@ impl Daemon {
         let mut listeners = vec![Listener::plain(ListenAddress::unix(daemon.socket()))];
         listeners.extend(further);
         let sockets = listen::open(&listeners).unwrap();
-        let config = Arc::new(kleene_daemon::config::Config::default());
+        let config = Arc::new(settings);
         tokio::spawn(async move { serve::serve(&App { engine, config }, sockets).await });
         daemon
+    }
+
+    /// The build contexts that it holds at this moment.
+    pub fn uploads(&self) -> Vec<PathBuf> {
+        let uploads = std::fs::read_dir(self.directory.path().join("state/uploads"));
+        uploads.map_or_else(
+            |_| Vec::new(),
+            |uploads| uploads.map(|entry| entry.unwrap().path()).collect(),
+        )
     }
 
     fn socket(&self) -> PathBuf {

@@ -12,4 +12,5 @@ mod openapi;
 mod sockets;
 mod system;
 mod transport;
+mod uploads;
 mod volumes;

@@ -8,10 +8,12 @@ mod measure;
 mod remove;
 mod show;
 mod tag;
+pub(crate) mod upload;
 
 pub use build::{BuildError, BuildEvent};
 use kleene_plan::Id;
 use kleene_store::{Image, Resolution};
+pub use upload::{UploadError, UploadedContext};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};

@@ -25,6 +25,7 @@ fn config(world: &World, dockerfile: &str) -> ImageBuildConfig {
         networks: Vec::new(),
         quiet: false,
         tag: "built".to_owned(),
+        upload: None,
     }
 }
 

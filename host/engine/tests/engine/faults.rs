@@ -287,6 +287,7 @@ fn building_an_image() {
                 networks: vec![endpoint("", "build")],
                 quiet: false,
                 tag: "built".to_owned(),
+                upload: None,
             };
             let cancel = Cancel::new();
             let is_over = AtomicBool::new(false);

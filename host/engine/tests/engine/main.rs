@@ -22,5 +22,6 @@ mod record;
 mod repair;
 mod restart;
 mod reviews;
+mod uploads;
 mod volumes;
 mod world;

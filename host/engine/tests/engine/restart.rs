@@ -203,6 +203,7 @@ fn an_interrupted_build_is_removed() {
         networks: Vec::new(),
         quiet: false,
         tag: String::new(),
+        upload: None,
     };
     let building = engine.clone();
     // A daemon that dies does not cancel: this thread waits for its command until the process of the test ends.
