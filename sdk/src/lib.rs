@@ -95,6 +95,7 @@
 mod address;
 #[doc(hidden)]
 pub mod bindings;
+mod building;
 mod export;
 pub mod ipnet;
 pub mod log;

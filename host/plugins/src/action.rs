@@ -67,7 +67,7 @@ pub enum BuildAction {
     SetShell(Vec<String>),
     /// The image's command.
     SetCommand(Vec<String>),
-    /// The image's program; a command set before is none of its own and is reset.
+    /// The image's program. A command that an earlier stage or image set is none of this program's: it is reset.
     SetEntrypoint(Vec<String>),
     /// The image's check of health.
     SetHealthcheck(Healthcheck),

@@ -20,6 +20,8 @@ mod dockerfile;
 mod error;
 mod guest;
 mod health;
+mod loaded;
+mod loading;
 mod manifest;
 mod network;
 mod plugins;

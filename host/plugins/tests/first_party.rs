@@ -10,12 +10,13 @@ use kleene_plugins::{
 };
 use support::{Home, bridge_network, endpoint, ipnet_network, published, volume};
 
-const ALL: [&str; 6] = [
+const ALL: [&str; 7] = [
     "builder",
     "network-bridge",
     "network-loopback",
     "policy-egress",
     "policy-ports",
+    "step-pkg",
     "volume-zfs",
 ];
 
@@ -176,19 +177,6 @@ fn a_dockerfile_is_read_and_its_steps_expanded() {
         directory: None,
     });
     assert_eq!(builder.expand(&instructions[2], &state).unwrap(), [run]);
-}
-
-#[test]
-fn a_wrong_dockerfile_is_told_with_its_line() {
-    let builder = Home::with(&["builder"]).open().builder().unwrap();
-    let error = builder
-        .parse("FROM base\n\nVOLUME /x\n", &[])
-        .unwrap()
-        .unwrap_err();
-    assert_eq!(
-        (error.line, error.words.as_str(), error.to_string().as_str()),
-        (3, "VOLUME /x", "error in 'VOLUME /x': invalid instruction")
-    );
 }
 
 #[test]

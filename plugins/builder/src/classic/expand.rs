@@ -1,13 +1,12 @@
-//! What an instruction does in a build that stands somewhere.
-
-use std::collections::BTreeMap;
+//! What an instruction does in a build that stands somewhere. ARGs are known to the end of the file, and a working
+//! directory is a `cd` before the text of a command.
 
 use kleene_sdk::PluginError;
 use kleene_sdk::build::{
     Action, Argument, BuildState, Command, CopyAction, Instruction, InstructionKind, Process, Variable,
 };
 
-use crate::substitute::substitute;
+use super::substitute::substitute;
 
 /// The shell of the build container.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -17,7 +16,7 @@ const SHELL: [&str; 2] = ["/bin/sh", "-c"];
 /// # Errors
 /// If variables cannot be replaced.
 pub fn expand(step: Instruction, state: &BuildState) -> Result<Vec<Action>, PluginError> {
-    let variables = effective(state);
+    let variables = state.variables();
     let line = step.text;
     let replaced = |text: &str| substituted(&line, text, &variables);
     let actions = match step.kind {
@@ -52,9 +51,18 @@ pub fn expand(step: Instruction, state: &BuildState) -> Result<Vec<Action>, Plug
             extract: false,
         })],
         InstructionKind::Cmd(command) => vec![Action::SetCommand(argv(command, state.workdir.as_deref()))],
-        _ => {
+        // None of these is in a Dockerfile that the classic reader understands.
+        InstructionKind::Label(_)
+        | InstructionKind::Shell(_)
+        | InstructionKind::Add(_)
+        | InstructionKind::Entrypoint(_)
+        | InstructionKind::Expose(_)
+        | InstructionKind::Volume(_)
+        | InstructionKind::Healthcheck(_)
+        | InstructionKind::StopSignal(_)
+        | InstructionKind::Other(_) => {
             return Err(PluginError::not_supported(format!(
-                "'{line}' is not supported yet"
+                "'{line}' is no instruction of the classic dialect"
             )));
         }
     };
@@ -73,20 +81,6 @@ pub fn substituted(line: &str, text: &str, variables: &[Variable]) -> Result<Str
         // The spelling is the one that Kleene's clients know.
         PluginError::invalid(format!("failed environment substition of: {line}")).hint(reason.to_string())
     })
-}
-
-/// The variables in force, by name: what ENV set wins over what ARG declared.
-fn effective(state: &BuildState) -> Vec<Variable> {
-    let by_name: BTreeMap<_, _> = state
-        .args
-        .iter()
-        .chain(&state.env)
-        .map(|variable| (variable.name.clone(), variable.value.clone()))
-        .collect();
-    by_name
-        .into_iter()
-        .map(|(name, value)| Variable { name, value })
-        .collect()
 }
 
 /// An ARG has the value that the user gave, else its own.
@@ -147,7 +141,7 @@ fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classic;
+    use crate::classic::parse;
     use kleene_sdk::build::Dialect;
 
     fn named(name: &str, value: &str) -> Variable {
@@ -178,7 +172,7 @@ mod tests {
             .map(|(name, value)| named(name, value))
             .collect();
         let mut last = None;
-        for instruction in classic::dockerfile(dockerfile).unwrap() {
+        for instruction in parse::dockerfile(dockerfile).unwrap() {
             for action in expand(instruction, &state)? {
                 match action.clone() {
                     Action::DeclareArg(arg) => state.args.push(arg),
@@ -203,7 +197,7 @@ mod tests {
         assert_eq!(last(default, &[]), env("V", "v1"));
         assert_eq!(last(default, &[("V", "v2")]), env("V", "v2"));
         let undeclared = "FROM b\nUSER ${u:-ntpd}\nARG u";
-        let user = classic::dockerfile(undeclared).unwrap().remove(1);
+        let user = parse::dockerfile(undeclared).unwrap().remove(1);
         let state = BuildState {
             build_arguments: vec![named("u", "games")],
             ..fresh()

@@ -8,8 +8,17 @@ use kleene_sdk::build::{
     Argument, Base, Command, CopyFiles, Instruction, InstructionKind, ParseError, Variable,
 };
 
+use crate::problem::{Problem, is_variable_name, no_keyword};
+
 /// The instructions there are.
 pub const KEYWORDS: [&str; 8] = ["FROM", "ARG", "ENV", "WORKDIR", "USER", "RUN", "COPY", "CMD"];
+
+/// Whether a line is for this reader to judge.
+#[must_use]
+pub fn knows(line: &str) -> bool {
+    let keyword = line.split(' ').next().unwrap_or_default();
+    KEYWORDS.contains(&keyword)
+}
 
 /// The instructions of a Dockerfile, in order.
 ///
@@ -28,14 +37,6 @@ pub fn dockerfile(text: &str) -> Result<Vec<Instruction>, ParseError> {
 struct Line {
     number: u32,
     text: String,
-}
-
-/// What is wrong with a line; becomes a [`ParseError`] that quotes it.
-enum Problem {
-    Instruction(&'static str),
-    VariableName,
-    BeforeFrom,
-    Other(&'static str),
 }
 
 /// Lines with continuations joined, without comments and empty ones.
@@ -80,48 +81,31 @@ fn kind(line: &str) -> Result<InstructionKind, Problem> {
     let (keyword, arguments) = line
         .split_once(' ')
         .filter(|(_, arguments)| !arguments.trim().is_empty())
-        .ok_or_else(|| unknown(line))?;
+        .ok_or_else(|| no_keyword(line, &KEYWORDS))?;
     match keyword {
         "FROM" => from(arguments),
         "ARG" => arg(arguments),
         "ENV" => env(arguments),
         "WORKDIR" => Ok(InstructionKind::Workdir(arguments.to_owned())),
         "USER" => Ok(InstructionKind::User(arguments.trim().to_owned())),
+        // No shell begins with an option.
+        "RUN" if arguments.starts_with("--") => Err(Problem::instruction("RUN has no options")),
         "RUN" => Ok(InstructionKind::Run(command(arguments)?)),
         "COPY" => copy(arguments),
         "CMD" => Ok(InstructionKind::Cmd(command(arguments)?)),
-        _ => Err(unknown(line)),
+        _ => Err(no_keyword(line, &KEYWORDS)),
     }
 }
 
-/// Why a line does not begin with an instruction, as far as that can be guessed.
-fn unknown(line: &str) -> Problem {
-    let word = line.split_whitespace().next().unwrap_or_default();
-    Problem::Instruction(if line.starts_with(char::is_whitespace) {
-        "an instruction begins at the start of its line"
-    } else if KEYWORDS.contains(&word) {
-        "an instruction is followed by one space and its arguments"
-    } else if KEYWORDS.contains(&word.to_ascii_uppercase().as_str()) {
-        "instructions are written in upper case"
-    } else {
-        "there are FROM, ARG, ENV, WORKDIR, USER, RUN, COPY and CMD"
-    })
-}
-
+/// One word. A stage's name is more than 0.1 could do with: Docker's reader takes it from here.
 fn from(arguments: &str) -> Result<InstructionKind, Problem> {
     let words: Vec<_> = arguments.split_whitespace().collect();
-    let (image, stage) = match words[..] {
-        [image] => (image, None),
-        [image, "AS", stage] => (image, Some(stage.to_owned())),
-        _ => {
-            return Err(Problem::Instruction(
-                "FROM takes an image, and AS with a name if wanted",
-            ));
-        }
+    let [image] = words[..] else {
+        return Err(Problem::instruction("FROM takes an image"));
     };
     Ok(InstructionKind::From(Base {
         image: image.to_owned(),
-        stage,
+        stage: None,
     }))
 }
 
@@ -138,14 +122,13 @@ fn env(arguments: &str) -> Result<InstructionKind, Problem> {
     let (name, value) = arguments
         .trim_end()
         .split_once('=')
-        .ok_or(Problem::Instruction("ENV takes NAME=value"))?;
+        .ok_or(Problem::instruction("ENV takes NAME=value"))?;
     Ok(InstructionKind::Env(vec![variable(name, value)?]))
 }
 
 /// A variable; quotes around its value are not part of it.
 fn variable(name: &str, value: &str) -> Result<Variable, Problem> {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    if starts_well && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+    if is_variable_name(name) {
         Ok(Variable {
             name: name.to_owned(),
             value: value.trim_matches('"').to_owned(),
@@ -158,7 +141,7 @@ fn variable(name: &str, value: &str) -> Result<Variable, Problem> {
 /// A JSON array of strings is a list of words; all else is for the shell, such as `[ -f x ] && y`.
 fn command(arguments: &str) -> Result<Command, Problem> {
     match json_array(arguments) {
-        Some(words) if words.is_empty() => Err(Problem::Instruction("a command has at least one word")),
+        Some(words) if words.is_empty() => Err(Problem::instruction("a command has at least one word")),
         Some(words) => Ok(Command::Exec(words)),
         None => Ok(Command::Shell(arguments.to_owned())),
     }
@@ -175,7 +158,7 @@ fn copy(arguments: &str) -> Result<InstructionKind, Problem> {
     };
     let mut sources: Vec<String> = json_array(arguments).unwrap_or_else(words);
     if sources.first().is_some_and(|word| word.starts_with("--")) {
-        return Err(Problem::Instruction("COPY has no options"));
+        return Err(Problem::instruction("COPY has no options"));
     }
     match sources.pop() {
         Some(destination) if !sources.is_empty() => Ok(InstructionKind::Copy(CopyFiles {
@@ -186,7 +169,7 @@ fn copy(arguments: &str) -> Result<InstructionKind, Problem> {
             owner: None,
             mode: None,
         })),
-        _ => Err(Problem::Instruction(
+        _ => Err(Problem::instruction(
             "COPY takes one or more sources and a destination",
         )),
     }
@@ -216,36 +199,13 @@ fn check_order(instructions: &[Instruction]) -> Result<(), ParseError> {
             .last()
             .map(|last| last.text.as_str())
             .unwrap_or_default();
-        return Err(Problem::Other("there is no FROM instruction").at(0, last));
+        return Err(Problem::File("there is no FROM instruction").at(0, last));
     }
     match froms.next() {
         Some(second) => {
-            Err(Problem::Other("only one FROM instruction is supported").at(second.line, &second.text))
+            Err(Problem::File("only one FROM instruction is supported").at(second.line, &second.text))
         }
         None => Ok(()),
-    }
-}
-
-impl Problem {
-    fn at(self, line: u32, text: &str) -> ParseError {
-        let (message, hint) = match self {
-            Self::Instruction(hint) => (format!("error in '{text}': invalid instruction"), Some(hint)),
-            Self::VariableName => (
-                format!("ENV/ARG variable name is invalid on line: {text}"),
-                Some("a name has letters, digits and '_', and does not begin with a digit"),
-            ),
-            Self::BeforeFrom => (
-                format!("'{text}' not permitted before a FROM instruction"),
-                Some("only ARG may stand before FROM"),
-            ),
-            Self::Other(what) => (format!("error in '{text}': {what}"), None),
-        };
-        ParseError {
-            line,
-            words: text.to_owned(),
-            message,
-            hint: hint.map(str::to_owned),
-        }
     }
 }
 
@@ -326,13 +286,12 @@ mod tests {
     }
 
     #[test]
-    fn a_parent_may_have_a_stage_name() {
+    fn a_parent_is_one_word() {
         let parent = |text: &str| match dockerfile(text).unwrap().remove(0).kind {
             InstructionKind::From(base) => (base.image, base.stage),
             other => panic!("{other:?}"),
         };
         assert_eq!(parent("FROM a:b"), ("a:b".to_owned(), None));
-        assert_eq!(parent("FROM a AS x"), ("a".to_owned(), Some("x".to_owned())));
     }
 
     #[test]
@@ -364,9 +323,11 @@ mod tests {
             "ENV X",
             "FROM a b",
             "FROM a as b",
+            "FROM a AS b",
             "COPY a",
             "COPY --from=x a b",
             "RUN []",
+            "RUN --mount=type=cache make",
         ];
         for line in lines {
             let expected = format!("error in '{line}': invalid instruction");
@@ -405,7 +366,7 @@ mod tests {
             message("ARG x\n"),
             "error in 'ARG x': there is no FROM instruction"
         );
-        let second = dockerfile("FROM a AS b\nFROM c\n").unwrap_err();
+        let second = dockerfile("FROM a\nFROM c\n").unwrap_err();
         assert_eq!(
             (second.line, second.message.as_str()),
             (2, "error in 'FROM c': only one FROM instruction is supported")
