@@ -233,6 +233,52 @@ fn a_policy_holds_through_a_restart_of_the_daemon() {
 }
 
 #[test]
+fn a_changed_allow_list_reaches_networks_and_containers_that_run_and_a_refusal_is_told() {
+    let mut host = host_with("");
+    host.klee("network create -t bridge --subnet 10.1.0.0/24 build-lan")
+        .ok();
+    host.klee("network create -t loopback --subnet 10.2.0.0/24 build-local")
+        .ok();
+    host.klee("run -d --name vnet -l vnet -n build-lan -p 8080:80 site")
+        .ok();
+    host.klee("run -d --name ipnet -l ipnet -n build-local minimal /bin/busybox sleep 1000")
+        .ok();
+    for (settings, reached) in [
+        (EGRESS.to_owned(), [true, false]),
+        (EGRESS.replace("ports = 80", "ports = 81"), [false, true]),
+        (String::new(), [true, true]),
+    ] {
+        host.reconfigure(|text| {
+            text.split("[[plugins.config")
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+                + &settings
+        })
+        .unwrap();
+        for name in ["vnet", "ipnet"] {
+            for (port, reached) in [80, 81].into_iter().zip(reached) {
+                let fetching = fetch_command(&format!("http://{OUTSIDE}:{port}/"));
+                let outcome = host.klee(&format!("exec {name} {fetching}"));
+                assert_eq!(outcome.succeeded(), reached, "{name} port {port} with {settings}");
+            }
+        }
+    }
+    assert_eq!(host.klee("system repair").ok().trim(), "nothing to repair");
+    host.configure("[plugins.config.policy-ports]\ndefault = \"deny\"\n")
+        .unwrap();
+    let refused = "policy 'policy-ports' refuses: container 'vnet' in network 'build-lan' may not publish port 8080/tcp";
+    assert!(host.daemon_log().contains(refused), "{}", host.daemon_log());
+    let repair = host.klee("system repair").to_string();
+    assert!(
+        repair.contains("may not publish port 8080/tcp")
+            && repair.contains("what runs keeps the rules that it has"),
+        "{repair}"
+    );
+    assert_eq!(fetch_from_outside(&host, &format!("http://{HOST}:8080/")), PAGE);
+}
+
+#[test]
 fn a_port_is_published_where_the_site_allows_it_and_refused_in_its_words() {
     let host = host_with(
         r#"

@@ -137,3 +137,26 @@ fn a_running_vnet_container_that_is_disconnected_is_out_of_reach_and_has_no_inte
         "{refusal}"
     );
 }
+
+#[test]
+fn published_ports_of_a_running_container_move_to_its_next_network_at_once_and_lead_nowhere_in_the_end() {
+    let host = with_box();
+    host.klee("container rm -f box").ok();
+    host.klee("create --name box -n local --ip 10.1.0.7 -p 8080:80 site /bin/busybox sleep 1000")
+        .ok();
+    host.klee("network connect --ip 10.2.0.7 --ip6 fd02::7 lan box")
+        .ok();
+    host.klee("start -d box").ok();
+    for address in ["10.1.0.7", "10.2.0.7"] {
+        host.klee(&format!("exec box {}", serve_at(address))).ok();
+    }
+    let published = format!("http://{HOST}:8080/");
+    assert_eq!(fetch_from_outside(&host, &published), PAGE);
+    host.klee("network disconnect local box").ok();
+    // By the first try.
+    let fetching = fetch_command(&published);
+    assert_eq!(host.run_outside(&fetching).ok(), PAGE);
+    assert_eq!(host.run(&fetch_command("http://127.0.0.1:8080/")).ok(), PAGE);
+    host.klee("network disconnect lan box").ok();
+    host.run_outside(&fetching).refused();
+}
