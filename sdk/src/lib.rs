@@ -114,8 +114,8 @@ pub use bindings::vocabulary::kleene::plugin::facts::{
     Endpoint, Label, Network, PublishedPort, Subnet, Volume,
 };
 pub use bindings::vocabulary::kleene::plugin::firewall::{
-    Action, AddressMatch, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch,
-    NatRule, RdrRule, Rule,
+    Action, AddressMatch, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, HairpinRule,
+    InterfaceMatch, NatRule, RdrRule, Rule,
 };
 pub use bindings::vocabulary::kleene::plugin::planning::{
     Alias, Bridge, DatasetClone, JailInterface, JailSetting, Op, Pair, Plan, Quota,

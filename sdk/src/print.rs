@@ -106,6 +106,14 @@ impl fmt::Display for Rule {
                 rule.on_interface, rule.protocol, rule.host_ports, rule.target, rule.target_ports
             ),
             Self::Guard(guard) => guard.fmt(f),
+            Self::Hairpin(rule) => {
+                let interface = &rule.on_interface;
+                write!(
+                    f,
+                    "nat on {interface} proto {} from {} to {} port {} -> ({interface})",
+                    rule.protocol, rule.source, rule.target, rule.target_ports
+                )
+            }
         }
     }
 }

@@ -7,7 +7,8 @@
 
 use crate::{Direction, IpNet};
 use crate::{
-    Endpoint, FilterRule, InterfaceMatch, IpAddress, NatRule, Network, PublishedPort, RdrRule, Rule, Subnet,
+    Endpoint, FilterRule, HairpinRule, InterfaceMatch, IpAddress, NatRule, Network, PublishedPort, RdrRule,
+    Rule, Subnet,
 };
 
 /// The rules of a network whose subnet is all its own.
@@ -95,6 +96,31 @@ pub fn of_endpoint(endpoint: &Endpoint) -> Vec<Rule> {
     let redirections = published().flat_map(|(port, address)| redirect(port, address));
     let openings = published().flat_map(|(port, address)| open(port, address));
     redirections.chain(openings).collect()
+}
+
+/// The rules by which containers of a network reach the published ports of one of theirs by the host's addresses, if the
+/// host is their way there. Only a container with a network stack of its own needs them: others are the host to pf.
+#[must_use]
+pub fn hairpins(network: &Network, endpoint: &Endpoint) -> Vec<Rule> {
+    let routed = || {
+        let subnets = network.subnets.iter();
+        subnets.filter(|subnet| subnet.host_address().is_some())
+    };
+    let rules = endpoint.ports.iter().flat_map(|port| {
+        port.targets.iter().flat_map(move |target| {
+            let of_family = move |subnet: &&Subnet| subnet.net.address.family() == target.family();
+            routed().filter(of_family).map(move |subnet| {
+                Rule::Hairpin(HairpinRule {
+                    on_interface: network.on_interface.clone(),
+                    source: subnet.net,
+                    protocol: port.protocol,
+                    target: *target,
+                    target_ports: port.container_ports,
+                })
+            })
+        })
+    });
+    rules.collect()
 }
 
 /// A redirection never lets anything through by itself.

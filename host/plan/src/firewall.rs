@@ -220,6 +220,23 @@ pub struct NatRule {
     pub from: IpNet,
 }
 
+/// Gives packets that a network sends to a port of one of its own containers, having been redirected there, the address of
+/// the network's interface as their source. They come back the way they went then, and the answer is recognised; without
+/// it a container would answer its neighbour, or itself, directly.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HairpinRule {
+    /// The network's interface.
+    pub interface: InterfaceName,
+    /// The network.
+    pub from: IpNet,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// Address of the container.
+    pub to: IpAddr,
+    /// Ports of the container.
+    pub to_ports: PortRange,
+}
+
 /// Sends what arrives at a port of the host to a container. The address family is that of `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RdrRule {
@@ -333,6 +350,8 @@ pub enum Rule {
     Rdr(RdrRule),
     /// A restriction that nothing lifts.
     Guard(Guard),
+    /// Source translation of what was redirected within a network.
+    Hairpin(HairpinRule),
 }
 
 impl fmt::Display for Direction {
@@ -389,6 +408,15 @@ impl fmt::Display for Rule {
                 )
             }
             Self::Guard(guard) => guard.fmt(f),
+            Self::Hairpin(rule) => write!(
+                f,
+                "nat on {i} proto {} from {} to {} port {} -> ({i})",
+                rule.protocol,
+                rule.from,
+                rule.to,
+                rule.to_ports,
+                i = rule.interface
+            ),
         }
     }
 }

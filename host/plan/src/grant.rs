@@ -182,6 +182,7 @@ impl Scope {
         let named: Vec<_> = match rule {
             Rule::Filter(filter) => named(&filter.interface).into_iter().collect(),
             Rule::Nat(nat) => vec![&nat.interface],
+            Rule::Hairpin(hairpin) => vec![&hairpin.interface],
             Rule::Rdr(rdr) => named(&rdr.interface).into_iter().collect(),
             // Looked at below: it must be the owner's own.
             Rule::Guard(_) => Vec::new(),
@@ -196,6 +197,7 @@ impl Scope {
             Rule::Guard(guard) => self.guard(guard, rule),
             Rule::Nat(nat) => self.within(self.holds_net(&nat.from), &nat.from, rule),
             Rule::Rdr(rdr) => self.address(rdr.to, rule),
+            Rule::Hairpin(hairpin) => self.address(hairpin.to, rule),
         }
     }
 

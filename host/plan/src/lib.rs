@@ -17,8 +17,8 @@ mod plan;
 pub use capability::Capability;
 pub use facts::{EndpointFacts, Family, NetworkFacts, NetworkKind, PublishedPort, Subnet, VolumeFacts};
 pub use firewall::{
-    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch, NatRule,
-    ParsePortRangeError, PortRange, Protocol, RdrRule, Rule,
+    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, HairpinRule,
+    InterfaceMatch, NatRule, ParsePortRangeError, PortRange, Protocol, RdrRule, Rule,
 };
 pub use grant::{Denied, Grant, Scope};
 pub use jail::{

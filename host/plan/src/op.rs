@@ -250,7 +250,7 @@ impl Op {
                     .map(|rule| match rule {
                         Rule::Filter(_) => Capability::Filter,
                         Rule::Guard(_) => Capability::Guard,
-                        Rule::Nat(_) => Capability::Nat,
+                        Rule::Nat(_) | Rule::Hairpin(_) => Capability::Nat,
                         Rule::Rdr(_) => Capability::Redirect,
                     })
                     .collect();

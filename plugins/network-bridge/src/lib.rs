@@ -51,7 +51,11 @@ impl Driver for NetworkBridge {
     }
 
     fn plan_endpoint(network: Network, endpoint: Endpoint) -> Result<Plan, PluginError> {
-        let rules = standard_rules::of_endpoint(&endpoint);
+        let mut rules = Vec::new();
+        if endpoint.vnet {
+            rules.extend(standard_rules::hairpins(&network, &endpoint));
+        }
+        rules.extend(standard_rules::of_endpoint(&endpoint));
         let mut plan = if endpoint.vnet {
             join(network, endpoint)
         } else {

@@ -1,8 +1,8 @@
 //! Firewall rules.
 
 use kleene_plan::{
-    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch, NatRule,
-    PortRange, Protocol, RdrRule, Rule,
+    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, HairpinRule,
+    InterfaceMatch, NatRule, PortRange, Protocol, RdrRule, Rule,
 };
 
 use super::address::{
@@ -21,6 +21,7 @@ pub(crate) fn rule_from_wit(rule: firewall::Rule) -> Result<Rule, String> {
         }),
         firewall::Rule::Rdr(rdr) => Rule::Rdr(rdr_from_wit(rdr)?),
         firewall::Rule::Guard(guard) => Rule::Guard(guard_from_wit(guard)?),
+        firewall::Rule::Hairpin(hairpin) => Rule::Hairpin(hairpin_from_wit(hairpin)?),
     })
 }
 
@@ -48,6 +49,22 @@ fn filter_from_wit(filter: firewall::FilterRule) -> Result<FilterRule, String> {
         from: address_match_from_wit(filter.source)?,
         to: address_match_from_wit(filter.destination)?,
         to_ports,
+    })
+}
+
+fn hairpin_from_wit(hairpin: firewall::HairpinRule) -> Result<HairpinRule, String> {
+    let protocol = protocol_from_wit(hairpin.protocol);
+    has_ports(Some(protocol))?;
+    let (from, to) = (net_from_wit(hairpin.source)?, address_from_wit(hairpin.target));
+    if from.addr().is_ipv4() != to.is_ipv4() {
+        return Err(format!("{from} and {to} are of different families"));
+    }
+    Ok(HairpinRule {
+        interface: parse(&hairpin.on_interface)?,
+        from,
+        protocol,
+        to,
+        to_ports: ports_from_wit(hairpin.target_ports)?,
     })
 }
 
@@ -141,6 +158,13 @@ pub(crate) fn rule_to_wit(rule: &Rule) -> firewall::Rule {
             target_ports: ports_to_wit(rdr.to_ports),
         }),
         Rule::Guard(guard) => firewall::Rule::Guard(guard_to_wit(guard)),
+        Rule::Hairpin(hairpin) => firewall::Rule::Hairpin(firewall::HairpinRule {
+            on_interface: hairpin.interface.to_string(),
+            source: net_to_wit(hairpin.from),
+            protocol: protocol_to_wit(hairpin.protocol),
+            target: address_to_wit(hairpin.to),
+            target_ports: ports_to_wit(hairpin.to_ports),
+        }),
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use ipnet::IpNet;
 use kleene_plan::{
-    Action, Address, Direction, Family, FilterRule, InterfaceMatch, NatRule, Owner, Protocol, RdrRule, Rule,
+    Action, Address, Direction, Family, FilterRule, HairpinRule, InterfaceMatch, NatRule, Owner, Protocol,
+    RdrRule, Rule,
 };
 use kleene_platform::{PlatformError, Result};
 
@@ -23,6 +24,11 @@ pub(super) fn text(owner: &Owner, rules: &[Rule], with_nat: bool) -> Result<Stri
     for rule in rules {
         if let (Rule::Nat(rule), true) = (rule, with_nat) {
             text.push_str(&nat(rule, None)?);
+        }
+    }
+    for rule in rules {
+        if let Rule::Hairpin(rule) = rule {
+            text.push_str(&hairpin(rule)?);
         }
     }
     for rule in rules {
@@ -93,6 +99,27 @@ pub(super) fn nat(rule: &NatRule, tag: Option<&str>) -> Result<String> {
     let from = rule.from.trunc();
     Ok(format!(
         "nat on {name} {af} from {from} to any{tag} -> ({name}:0)\n"
+    ))
+}
+
+/// The translation that pf needs beside a redirection into the network that the packet came from: it leaves the host
+/// through the interface that it came in by.
+fn hairpin(rule: &HairpinRule) -> Result<String> {
+    let impossible = |reason| Err(impossible(&Rule::Hairpin(rule.clone()), reason));
+    if rule.protocol == Protocol::Icmp {
+        return impossible("ICMP has no ports");
+    }
+    if Family::of(rule.from.addr()) != Family::of(rule.to) {
+        return impossible("it mixes IPv4 and IPv6");
+    }
+    let name = literal(&rule.interface)?;
+    Ok(format!(
+        "nat on {name} {} proto {} from {} to {} port {} -> ({name}:0)\n",
+        af(Family::of(rule.to)),
+        rule.protocol,
+        rule.from.trunc(),
+        rule.to,
+        rule.to_ports
     ))
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use kleene_plan::{
-    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, InterfaceMatch, NatRule,
-    Owner, PortRange, Protocol, RdrRule, Rule,
+    Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, HairpinRule,
+    InterfaceMatch, NatRule, Owner, PortRange, Protocol, RdrRule, Rule,
 };
 
 use super::compile;
@@ -191,6 +191,23 @@ fn translations() -> Vec<Rule> {
         }));
     }
     let range = |first, last| PortRange::new(first, last).unwrap();
+    for (from, to) in [
+        ("10.0.1.0/24", "10.0.1.2"),
+        ("fd00:1::/64", "fd00:1::2"),
+        ("10.0.1.0/24", "fd00:1::2"),
+    ] {
+        for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {
+            for to_ports in [range(80, 80), range(8000, 8010)] {
+                all.push(Rule::Hairpin(HairpinRule {
+                    interface: "kleene0".parse().unwrap(),
+                    from: from.parse().unwrap(),
+                    protocol,
+                    to: to.parse().unwrap(),
+                    to_ports,
+                }));
+            }
+        }
+    }
     let lo0 = InterfaceMatch::Named("lo0".parse().unwrap());
     for interface in interfaces().into_iter().chain([lo0]) {
         for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmp] {

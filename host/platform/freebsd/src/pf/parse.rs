@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use kleene_plan::{
-    Action, Address, Direction, Family, FilterRule, InterfaceMatch, NatRule, PortRange, Protocol, RdrRule,
-    Rule,
+    Action, Address, Direction, Family, FilterRule, HairpinRule, InterfaceMatch, NatRule, PortRange,
+    Protocol, RdrRule, Rule,
 };
 
 /// A word, or a list in braces.
@@ -190,7 +190,13 @@ fn known_protocol(word: &str) -> Result<Protocol, String> {
 fn nat(reader: &mut Reader) -> Result<(Family, Rule), String> {
     let on = reader.on()?;
     let family = reader.family()?;
-    reader.expect("from")?;
+    let word = reader.word()?;
+    if word == "proto" {
+        return Ok((family, hairpin(reader, &on)?));
+    }
+    if word != "from" {
+        return Err(format!("'{word}' in place of 'from'"));
+    }
     let from: IpNet = reader.parse()?;
     reader.expect("to")?;
     reader.expect("any")?;
@@ -205,6 +211,29 @@ fn nat(reader: &mut Reader) -> Result<(Family, Rule), String> {
                 from,
             }),
         )),
+        other => Err(format!("nat on {other:?} behind {behind}")),
+    }
+}
+
+fn hairpin(reader: &mut Reader, on: &[String]) -> Result<Rule, String> {
+    let protocol = known_protocol(&reader.word()?)?;
+    reader.expect("from")?;
+    let from: IpNet = reader.parse()?;
+    reader.expect("to")?;
+    let to: IpAddr = reader.parse()?;
+    reader.expect("port")?;
+    let to_ports: PortRange = reader.parse()?;
+    reader.expect("->")?;
+    let behind = reader.word()?;
+    reader.end()?;
+    match on {
+        [name] if behind == format!("({name}:0)") => Ok(Rule::Hairpin(HairpinRule {
+            interface: name.parse().map_err(|_| name.clone())?,
+            from,
+            protocol,
+            to,
+            to_ports,
+        })),
         other => Err(format!("nat on {other:?} behind {behind}")),
     }
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use kleene_plan::{
-    Action, Address, Direction, Family, FilterRule, InterfaceMatch, InterfaceName, NatRule, Owner, PortRange,
-    Protocol, RdrRule, Rule,
+    Action, Address, Direction, Family, FilterRule, HairpinRule, InterfaceMatch, InterfaceName, NatRule,
+    Owner, PortRange, Protocol, RdrRule, Rule,
 };
 use proptest::prelude::*;
 
@@ -77,6 +77,17 @@ fn rule() -> impl Strategy<Value = Rule> {
     prop_oneof![
         filter().prop_map(Rule::Filter),
         (interface_name(), net()).prop_map(|(interface, from)| Rule::Nat(NatRule { interface, from })),
+        (interface_name(), net(), protocol(), ip(), ports()).prop_map(
+            |(interface, from, protocol, to, to_ports)| {
+                Rule::Hairpin(HairpinRule {
+                    interface,
+                    from,
+                    protocol,
+                    to,
+                    to_ports,
+                })
+            }
+        ),
         (interface(), protocol(), ports(), ip(), ports()).prop_map(
             |(interface, protocol, ports, to, to_ports)| {
                 Rule::Rdr(RdrRule {
@@ -107,6 +118,10 @@ fn normal(rule: &Rule) -> Rule {
             ..rule.clone()
         }),
         Rule::Nat(rule) => Rule::Nat(NatRule {
+            from: rule.from.trunc(),
+            ..rule.clone()
+        }),
+        Rule::Hairpin(rule) => Rule::Hairpin(HairpinRule {
             from: rule.from.trunc(),
             ..rule.clone()
         }),

@@ -58,7 +58,8 @@ pub(crate) fn compile(owner: &Owner, rules: &[Rule], addresses: &Addresses) -> R
     guards(owner, rules, &mut elements)?;
     for rule in rules {
         match rule {
-            Rule::Filter(_) | Rule::Guard(_) => {}
+            // Of hairpins there is one rule in the table for all networks (`Set::Hairpins`).
+            Rule::Filter(_) | Rule::Guard(_) | Rule::Hairpin(_) => {}
             Rule::Nat(rule) => nat(rule, &mut elements),
             Rule::Rdr(rule) => rdr(rule, addresses, &mut elements)?,
         }
