@@ -10,6 +10,8 @@ pub enum Extension {
     ExecControl,
     /// The key `upload` of [`ImageBuildConfig`](crate::ImageBuildConfig), and the frames that it announces.
     ContextUpload,
+    /// The keys `cache` and `target` of [`ImageBuildConfig`](crate::ImageBuildConfig).
+    BuildCache,
 }
 
 impl Extension {
@@ -21,11 +23,12 @@ impl Extension {
         match self {
             Self::ExecControl => "exec-control",
             Self::ContextUpload => "context-upload",
+            Self::BuildCache => "build-cache",
         }
     }
 
     /// The header's value for a daemon that understands them all.
-    pub const HEADER_VALUE: &'static str = "exec-control, context-upload";
+    pub const HEADER_VALUE: &'static str = "exec-control, context-upload, build-cache";
 
     /// Whether a header with this value names it.
     pub fn is_named_in(self, header: &str) -> bool {
@@ -39,7 +42,11 @@ mod tests {
 
     #[test]
     fn a_header_names_extensions_between_commas() {
-        for extension in [Extension::ExecControl, Extension::ContextUpload] {
+        for extension in [
+            Extension::ExecControl,
+            Extension::ContextUpload,
+            Extension::BuildCache,
+        ] {
             assert!(extension.is_named_in(Extension::HEADER_VALUE));
         }
         assert!(Extension::ExecControl.is_named_in("other ,exec-control"));

@@ -158,6 +158,9 @@ pub struct ImageBuildConfig {
     /// Values for the Dockerfile's ARG instructions.
     #[serde(default)]
     pub buildargs: BTreeMap<String, String>,
+    /// Ours: whether steps that an earlier build did need not be done again.
+    #[serde(default, deserialize_with = "lenient::bool", skip_serializing_if = "is_no")]
+    pub cache: bool,
     /// Whether to remove the image of a failed build.
     #[serde(default = "lenient::yes", deserialize_with = "lenient::bool")]
     pub cleanup: bool,
@@ -177,9 +180,17 @@ pub struct ImageBuildConfig {
     /// `name[:tag]` of the new image; empty for none.
     #[serde(default)]
     pub tag: String,
+    /// Ours: the stage to build, by name or number from 0; empty for the last.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
     /// Ours: the context is not on the daemon's host but comes in the frames that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<ContextUpload>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_no(value: &bool) -> bool {
+    !value
 }
 
 fn default_dockerfile() -> String {

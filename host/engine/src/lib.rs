@@ -61,6 +61,7 @@ pub struct Shared {
     uploads: PathBuf,
     execs: exec::Execs,
     locks: locks::Locks,
+    pins: image::pins::Pins,
     /// Held while networks, endpoints and their addresses change: one at a time, as in 0.1.1.
     networks: Mutex<()>,
     /// Held to write while volumes come and go, to read while a container that mounts some starts.
@@ -112,6 +113,7 @@ impl Engine {
             uploads,
             execs: exec::Execs::default(),
             locks: locks::Locks::default(),
+            pins: image::pins::Pins::default(),
             networks: Mutex::new(()),
             volumes: RwLock::new(()),
         }));

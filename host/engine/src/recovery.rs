@@ -94,7 +94,10 @@ impl Engine {
     /// Makes the host what the state says.
     pub(crate) fn reconcile(&self) -> Result<()> {
         let jails: Vec<Id> = self.platform.jails()?.into_iter().map(|jail| jail.id).collect();
-        for container in self.store.read(|read| read.containers())? {
+        let mut containers = self.store.read(|read| read.containers())?;
+        // Those of a build may be made from one another: the latest first.
+        containers.sort_by_key(|container| std::cmp::Reverse(container.created));
+        for container in containers {
             match &container.started {
                 Some(running) if jails.contains(&container.id) => {
                     self.follow_again(&container, &running.exec)?

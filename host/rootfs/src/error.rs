@@ -145,7 +145,7 @@ pub enum Error {
 
     /// A source of `COPY` matches nothing.
     #[error(
-        "COPY source {source_pattern} matches no file in the build context: check the name and that it is inside the context"
+        "COPY source {source_pattern} matches no file: check the name, that it is below what is copied from, and that .dockerignore does not leave it out"
     )]
     NoMatch {
         /// The source as written.
@@ -168,6 +168,18 @@ pub enum Error {
         destination: String,
         /// How many files and directories are to be copied.
         sources: usize,
+    },
+    /// An owner that the image does not know.
+    #[error(
+        "the image has no {kind} '{name}' in {file}: create it before the files that are to be its own, or give a number"
+    )]
+    UnknownOwner {
+        /// User or group.
+        kind: &'static str,
+        /// As written.
+        name: String,
+        /// Where it was looked for.
+        file: &'static str,
     },
     /// `COPY` without a source.
     #[error("COPY to {destination} names no source: write COPY <source> <destination>")]

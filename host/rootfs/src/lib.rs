@@ -20,11 +20,13 @@ pub mod copy;
 mod error;
 pub mod host_image;
 mod node;
+mod owner;
 mod root;
 mod tree;
 mod walk;
 mod xattr;
 
 pub use error::{Error, Result};
+pub use node::Owner;
 pub use root::Root;
 pub use tree::TreeReport;

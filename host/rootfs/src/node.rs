@@ -20,13 +20,15 @@ use rustix::{
 
 /// Owner and group, as numbers: names mean nothing across roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Owner {
+pub struct Owner {
+    /// User.
     pub uid: u32,
+    /// Group.
     pub gid: u32,
 }
 
 impl Owner {
-    pub fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &Stat) -> Self {
         Self {
             uid: stat.st_uid,
             gid: stat.st_gid,
@@ -34,7 +36,7 @@ impl Owner {
     }
 
     /// Gives `name` to this owner. Clears set-id bits, so modes are set afterwards.
-    pub fn take(self, dir: impl AsFd, name: &OsStr) -> Result<()> {
+    pub(crate) fn take(self, dir: impl AsFd, name: &OsStr) -> Result<()> {
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
     }

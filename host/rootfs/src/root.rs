@@ -42,6 +42,19 @@ impl Root {
         &self.path
     }
 
+    /// A directory inside as a root of its own: nothing done beneath it reaches what is beside it. It is made if it does not
+    /// exist.
+    ///
+    /// # Errors
+    /// As [`Root::make_dir_all`].
+    pub fn subtree(&self, path: impl AsRef<Path>) -> Result<Self> {
+        let found = self.make_dir_all(path.as_ref())?;
+        Ok(Self {
+            dir: self.open_dir(path.as_ref())?,
+            path: self.path.join(found),
+        })
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }

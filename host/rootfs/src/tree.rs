@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     ffi::OsStr,
     fs::File,
-    io,
+    io::{self, Write},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
@@ -16,6 +16,7 @@ use rustix::fs::{
 
 use crate::{
     Root, beneath,
+    copy::{Filter, Visible},
     error::{Error, IoContext, Result},
     node::{self, Owner},
     walk::{Last, Links, Missing, Place, Walk, walk},
@@ -45,8 +46,8 @@ pub(crate) enum Keep {
     /// Owner, all mode bits, times, extended attributes, hard links: as `cp -a`.
     Everything,
     /// The permission bits alone, as `cp -R`. Set-id bits are dropped: a file that a user marked for himself must not
-    /// become one that runs as the new owner.
-    Permissions { owner: Owner },
+    /// become one that runs as the new owner. Or none of them, where `mode` says what they shall be.
+    Permissions { owner: Owner, mode: Option<Mode> },
 }
 
 impl Root {
@@ -65,7 +66,7 @@ impl Root {
                 path: to.host_path().to_owned(),
             });
         }
-        let mut copier = Copier::new(to, Keep::Everything);
+        let mut copier = Copier::new(to, Keep::Everything, None);
         copier.copy_content(&source, from, Path::new(""))?;
         copier.keep_directory(&source, &to.open_dir(Path::new(""))?, from)?;
         Ok(copier.report)
@@ -76,16 +77,19 @@ impl Root {
 pub(crate) struct Copier<'a> {
     to: &'a Root,
     keep: Keep,
+    /// What is not to be seen of what is copied.
+    filter: Option<&'a Filter<'a>>,
     /// Where the first of several names of a file went, by device and inode number.
     names: HashMap<(u64, u64), PathBuf>,
     pub report: TreeReport,
 }
 
 impl<'a> Copier<'a> {
-    pub fn new(to: &'a Root, keep: Keep) -> Self {
+    pub fn new(to: &'a Root, keep: Keep, filter: Option<&'a Filter<'a>>) -> Self {
         Self {
             to,
             keep,
+            filter,
             names: HashMap::new(),
             report: TreeReport::default(),
         }
@@ -119,8 +123,45 @@ impl<'a> Copier<'a> {
     pub fn copy_content(&mut self, from: &OwnedFd, shown: &Path, to: &Path) -> Result<()> {
         self.refuse_own_root(from, shown)?;
         for name in node::names(from).on("list", shown)? {
-            self.copy(from, &name, &shown.join(&name), &to.join(&name))?;
+            let below = shown.join(&name);
+            match self.visible(from, &name, &below)? {
+                Visible::Yes => self.copy(from, &name, &below, &to.join(&name))?,
+                Visible::Below => {
+                    let hidden = node::open_dir(from, &name).on("open the directory", &below)?;
+                    self.copy_content(&hidden, &below, &to.join(&name))?;
+                }
+                Visible::No => {}
+            }
         }
+        Ok(())
+    }
+
+    fn visible(&self, from: &OwnedFd, name: &OsStr, shown: &Path) -> Result<Visible> {
+        let Some(filter) = self.filter else {
+            return Ok(Visible::Yes);
+        };
+        let stat = statat(from, name, AtFlags::SYMLINK_NOFOLLOW).on("read", shown)?;
+        let is_dir = node::kind(&stat) == FileType::Directory;
+        Ok(filter(shown.strip_prefix(".").unwrap_or(shown), is_dir))
+    }
+
+    /// Writes a new file, readable by all, to the path `to`.
+    pub fn write(&mut self, content: &[u8], to: &Path) -> Result<()> {
+        let place = self.place(to, Last::Follow)?;
+        beneath::has_regular_file(&place, to)?;
+        let (mut file, unfinished) = beneath::create_beside(&place).on("create", to)?;
+        file.write_all(content).on("write", to)?;
+        let (owner, mode) = match self.keep {
+            Keep::Everything => (None, None),
+            Keep::Permissions { owner, mode } => (Some(owner), mode),
+        };
+        if let Some(owner) = owner {
+            owner.take(&place.dir, &unfinished).on("set the owner of", to)?;
+        }
+        fchmod(&file, mode.unwrap_or(Mode::from_raw_mode(0o644))).on("set the mode of", to)?;
+        renameat(&place.dir, &unfinished, &place.dir, place.name()).on("create", to)?;
+        self.report.files += 1;
+        self.report.bytes += content.len() as u64;
         Ok(())
     }
 
@@ -288,13 +329,14 @@ impl<'a> Copier<'a> {
     fn owner(&self, stat: &Stat) -> Owner {
         match self.keep {
             Keep::Everything => Owner::of(stat),
-            Keep::Permissions { owner } => owner,
+            Keep::Permissions { owner, .. } => owner,
         }
     }
 
     fn mode(&self, stat: &Stat) -> Mode {
         match (self.keep, node::kind(stat)) {
             (Keep::Everything, _) => node::mode(stat),
+            (Keep::Permissions { mode: Some(mode), .. }, _) => mode,
             (Keep::Permissions { .. }, FileType::Directory) => node::mode(stat) & Mode::from_raw_mode(0o1777),
             (Keep::Permissions { .. }, _) => node::mode(stat) & Mode::from_raw_mode(0o777),
         }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use kleene_rootfs::{
-    Error, Root, TreeReport,
-    copy::{CopyOptions, copy_into},
+    Error, Owner, Root, TreeReport,
+    copy::{CopyOptions, Origin, Rules},
 };
 use tempfile::TempDir;
 
@@ -19,6 +19,7 @@ struct Build {
     dir: TempDir,
     root: Root,
     options: CopyOptions,
+    rules: Rules,
 }
 
 const CONTEXT: [&str; 9] = [
@@ -50,11 +51,18 @@ impl Build {
         let root = Root::open(dir.path().join("root")).unwrap();
         // Tests also run as ordinary users, who can only own files themselves.
         let options = CopyOptions {
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
+            owner: Some(Owner {
+                uid: rustix::process::getuid().as_raw(),
+                gid: rustix::process::getgid().as_raw(),
+            }),
             ..CopyOptions::default()
         };
-        Self { dir, root, options }
+        Self {
+            dir,
+            root,
+            options,
+            rules: Rules::Classic,
+        }
     }
 
     fn in_workdir(mut self, workdir: &str) -> Self {
@@ -68,7 +76,10 @@ impl Build {
 
     fn copy(&self, sources: &[&str], destination: &str) -> Result<TreeReport, Error> {
         let sources: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
-        copy_into(&self.context(), &sources, &self.root, destination, &self.options)
+        let context = Root::open(self.context())?;
+        Origin::context(&context, None)
+            .select(&sources, self.rules)?
+            .copy(&self.root, destination, &self.options)
     }
 
     /// All files and links in the root, sorted.
@@ -425,8 +436,7 @@ fn everything_belongs_to_root_unless_told_otherwise() {
     build.options = CopyOptions::default();
     build.copy(&["a.txt", "web"], "/app/").unwrap();
     build.options = CopyOptions {
-        uid: 80,
-        gid: 81,
+        owner: Some(Owner { uid: 80, gid: 81 }),
         ..CopyOptions::default()
     };
     build.copy(&["web"], "/www").unwrap();

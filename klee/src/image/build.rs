@@ -40,6 +40,12 @@ pub struct Build {
     /// Remove the image of a failed build
     #[arg(long)]
     rm: bool,
+    /// Do every step, even if an earlier build did the same
+    #[arg(long)]
+    no_cache: bool,
+    /// Stage to build, by its name or number from 0, instead of the last one
+    #[arg(long, value_name = "STAGE", default_value = "", hide_default_value = true)]
+    target: String,
     /// Set a variable of an ARG instruction: VAR=value, or VAR to take the value from the environment
     #[arg(long, value_name = "ARG")]
     build_arg: Vec<String>,
@@ -61,6 +67,9 @@ impl Build {
         let mut config = self.config()?;
         let source = self.source(session, &config).await?;
         let mut conversation = session.client.dial(Route::new(["images", "build"])).await?;
+        if !session.client.daemon_knows(Extension::BuildCache) {
+            self.do_without_cache(&mut config)?;
+        }
         match self.sendable(session, source)? {
             Some(upload) => {
                 config.upload = Some(ContextUpload {
@@ -89,6 +98,17 @@ impl Build {
         }
         let closing = show_log(session, &mut conversation).await?;
         finish(session, &image, closing)
+    }
+
+    /// An older daemon does every step, and knows of no targets.
+    fn do_without_cache(&self, config: &mut ImageBuildConfig) -> Result<(), Failure> {
+        config.cache = false;
+        if self.target.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Refused(
+            "this daemon knows nothing of stages: build without --target".to_owned(),
+        ))
     }
 
     /// Where the context comes from.
@@ -150,6 +170,7 @@ impl Build {
                 .iter()
                 .map(|argument| values::build_argument(argument, |name| std::env::var(name).ok()))
                 .collect::<Result<_, _>>()?,
+            cache: !self.no_cache,
             cleanup: self.rm,
             container_config: ContainerConfig {
                 image: self.from.clone(),
@@ -160,6 +181,7 @@ impl Build {
             networks: self.shared.endpoint("").into_iter().collect(),
             quiet: self.quiet,
             tag: self.tag.clone(),
+            target: self.target.clone(),
             upload: None,
         })
     }
@@ -202,6 +224,9 @@ async fn show_log(session: &Session, conversation: &mut Conversation) -> Result<
 /// Whether a frame is a status line of the daemon, which come without a newline, and not a program's output.
 fn is_step(text: &str) -> bool {
     text.contains("--> Snapshot created: @")
+        || text.starts_with("--> Using cache: @")
+        || text.starts_with("Skipping stage ")
+        || text == "Stopped, because another stage failed"
         || (text.contains("Step ") && text.contains(" : "))
         || text.contains("Using user-supplied parent image:")
 }
@@ -247,6 +272,7 @@ mod tests {
     fn steps_and_snapshots_are_told_from_output() {
         assert!(is_step("Step 1/3 : FROM base"));
         assert!(is_step("--> Snapshot created: @0123456789ab"));
+        assert!(is_step("--> Using cache: @0123456789ab"));
         assert!(is_step("Using user-supplied parent image: x"));
         assert!(!is_step("Step by step\n"));
         assert!(!is_step("a : b\n"));

@@ -35,7 +35,7 @@ fn a_build_shows_its_log_and_the_new_image() {
     aaaaaaaaaaaa
     ----- stderr -----
     ");
-    assert_snapshot!(daemon.requests(), @r#"/images/build text {"buildargs":{},"cleanup":false,"container_config":{"cmd":[],"env":[],"image":null,"jail_param":[],"mounts":[],"name":null,"network_driver":"host","persist":false,"public_ports":[],"restart_policy":"no","user":""},"context":"/ctx","dockerfile":"Dockerfile","networks":[],"quiet":false,"tag":"a:b"}"#);
+    assert_snapshot!(daemon.requests(), @r#"/images/build text {"buildargs":{},"cache":true,"cleanup":false,"container_config":{"cmd":[],"env":[],"image":null,"jail_param":[],"mounts":[],"name":null,"network_driver":"host","persist":false,"public_ports":[],"restart_policy":"no","user":""},"context":"/ctx","dockerfile":"Dockerfile","networks":[],"quiet":false,"tag":"a:b"}"#);
 }
 
 #[test]
@@ -50,6 +50,8 @@ fn a_build_sends_its_options() {
         "build",
         "-q",
         "--rm",
+        "--target",
+        "tools",
         "--build-arg",
         "A=1",
         "--build-arg",
@@ -77,6 +79,8 @@ fn a_build_sends_its_options() {
         r#""network_driver":"ipnet""#,
         r#""networks":[{"container":"","ip_address":"<auto>","ip_address6":"<auto>","network":"net"}]"#,
         r#""quiet":true"#,
+        r#""cache":true"#,
+        r#""target":"tools""#,
     ] {
         assert!(requests.contains(part), "{part} in {requests}");
     }
@@ -472,4 +476,32 @@ fn in_a_pipe_progress_is_plain_lines() {
     aaaaaaaaaaaa
     ----- stderr -----
     ");
+}
+
+#[test]
+fn a_build_without_the_cache_does_not_ask_for_it() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [starting(IMAGE), close(1000, "closing", IMAGE, "image created")],
+        )
+        .start();
+    daemon.run(&["build", "--no-cache", "/ctx"]);
+    assert!(!daemon.requests().contains("cache"), "{}", daemon.requests());
+}
+
+#[test]
+fn an_older_daemon_is_asked_for_neither_cache_nor_stage() {
+    let daemon = Daemon::rehearse()
+        .of_0_1_1()
+        .converse(
+            "/images/build",
+            [starting(IMAGE), close(1000, "closing", IMAGE, "image created")],
+        )
+        .start();
+    daemon.run(&["build", "/ctx"]);
+    assert!(!daemon.requests().contains("cache"), "{}", daemon.requests());
+    let refused = daemon.run(&["build", "--target", "x", "/ctx"]);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stderr.contains("build without --target"), "{refused}");
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod attached;
+mod build_cache;
 mod build_steps;
 mod builds;
 mod contexts;

@@ -82,6 +82,7 @@ const CONTEXT_UPLOAD: &[Field] = &[Field::new("dockerfile", Kind::String).nullab
 impl Described for ImageBuildConfig {
     const FIELDS: &'static [Field] = &[
         Field::new("buildargs", Kind::Map(&Kind::String)),
+        Field::new("cache", Kind::Boolean),
         Field::new("cleanup", Kind::Boolean),
         Field::new("container_config", Kind::Object(ContainerConfig::FIELDS)).required(),
         Field::new("context", Kind::String).required(),
@@ -89,6 +90,7 @@ impl Described for ImageBuildConfig {
         Field::new("networks", Kind::List(&Kind::Object(EndPointConfig::FIELDS))),
         Field::new("quiet", Kind::Boolean),
         Field::new("tag", Kind::String),
+        Field::new("target", Kind::String),
         Field::new("upload", Kind::Object(CONTEXT_UPLOAD)).nullable(),
     ];
 }

@@ -152,11 +152,13 @@ impl Log {
             BuildEvent::Started { image } => Some(close_reason::json(&WebSocketMessage::starting(image))),
             BuildEvent::Step { .. } if self.is_quiet => None,
             BuildEvent::Step { index, total, line } => Some(format!("Step {index}/{total} : {line}")),
+            BuildEvent::Cached(snapshot) => Some(format!("--> Using cache: @{snapshot}")),
+            BuildEvent::Note(_) if self.is_quiet => None,
             BuildEvent::Snapshot(snapshot) => Some(format!("--> Snapshot created: @{snapshot}")),
             BuildEvent::ParentImage(reference) => {
                 Some(format!("Using user-supplied parent image: '{reference}'"))
             }
-            BuildEvent::Error(text) => Some(text),
+            BuildEvent::Note(text) | BuildEvent::Error(text) => Some(text),
             BuildEvent::Output(_) => None,
         }
     }
@@ -193,7 +195,9 @@ mod tests {
             },
             BuildEvent::Output(b"caf\xc3".to_vec()),
             BuildEvent::Output(b"\xa9 \xff\n".to_vec()),
+            BuildEvent::Cached(id()),
             BuildEvent::Snapshot(id()),
+            BuildEvent::Note("Skipping stage 1".into()),
             BuildEvent::Error("error: no".into()),
         ]
     }
@@ -208,7 +212,9 @@ mod tests {
                 "Step 1/2 : FROM x",
                 "caf",
                 "é \u{fffd}\n",
+                "--> Using cache: @0123456789ab",
                 "--> Snapshot created: @0123456789ab",
+                "Skipping stage 1",
                 "error: no",
             ]
         );
@@ -221,6 +227,7 @@ mod tests {
             [
                 r#"{"data":"0123456789ab","message":"","msg_type":"starting"}"#,
                 "Using user-supplied parent image: 'base'",
+                "--> Using cache: @0123456789ab",
                 "--> Snapshot created: @0123456789ab",
                 "error: no",
             ]

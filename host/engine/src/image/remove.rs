@@ -42,7 +42,7 @@ impl Engine {
         if !dependents.images.is_empty() {
             return Err(used("images", &dependents.images));
         }
-        self.destroy_image(&image.id)
+        self.unless_pinned(&image.id, || self.destroy_image(&image.id))
     }
 
     /// Removes images of which nothing was made, children before parents: all of them, or only those without a name
@@ -61,7 +61,7 @@ impl Engine {
                 if failed.contains(&image.id) || !self.dependents_of_image(&image.id)?.is_empty() {
                     continue;
                 }
-                match self.destroy_image(&image.id) {
+                match self.unless_pinned(&image.id, || self.destroy_image(&image.id)) {
                     Ok(()) => removed.push(image.id.clone()),
                     Err(error) => {
                         tracing::warn!(image = %image.id, %error, "could not prune");

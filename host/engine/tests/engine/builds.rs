@@ -10,11 +10,12 @@ use kleene_plan::Id;
 use crate::record::{Record, without_ids};
 use crate::world::{World, bridge, command, endpoint, run, sleeper};
 
-fn config(world: &World, dockerfile: &str) -> ImageBuildConfig {
+pub fn config(world: &World, dockerfile: &str) -> ImageBuildConfig {
     let context = world.scratch("context");
     fs::write(context.join("Dockerfile"), dockerfile).unwrap();
     ImageBuildConfig {
         buildargs: Default::default(),
+        cache: false,
         cleanup: true,
         container_config: ContainerConfig {
             network_driver: NetworkDriver::Host,
@@ -25,18 +26,21 @@ fn config(world: &World, dockerfile: &str) -> ImageBuildConfig {
         networks: Vec::new(),
         quiet: false,
         tag: "built".to_owned(),
+        target: String::new(),
         upload: None,
     }
 }
 
 /// Builds, and returns what was told, with all ids alike.
-fn build(engine: &Engine, config: &ImageBuildConfig) -> (Result<Id, BuildError>, String) {
+pub fn build(engine: &Engine, config: &ImageBuildConfig) -> (Result<Id, BuildError>, String) {
     let mut told = String::new();
     let result = engine.build_image(config, &Cancel::new(), &mut |event| {
         let line = match event {
             BuildEvent::Started { .. } => "started".to_owned(),
             BuildEvent::Step { index, total, line } => format!("Step {index}/{total} : {line}"),
             BuildEvent::Output(bytes) => String::from_utf8(bytes).unwrap().trim_end().to_owned(),
+            BuildEvent::Cached(id) => format!("--> Using cache: @{id}"),
+            BuildEvent::Note(line) => line,
             BuildEvent::Snapshot(id) => format!("--> Snapshot created: @{id}"),
             BuildEvent::ParentImage(image) => format!("Using user-supplied parent image: '{image}'"),
             BuildEvent::Error(line) => line,
@@ -47,7 +51,7 @@ fn build(engine: &Engine, config: &ImageBuildConfig) -> (Result<Id, BuildError>,
     (result, without_ids(&told))
 }
 
-fn prepared() -> (World, Engine) {
+pub fn prepared() -> (World, Engine) {
     let world = World::new();
     let engine = world.open();
     world.base(&engine);
@@ -55,7 +59,7 @@ fn prepared() -> (World, Engine) {
 }
 
 /// The files a container of the image would have.
-fn path_in(world: &World, image: &Id, path: &str) -> std::path::PathBuf {
+pub fn path_in(world: &World, image: &Id, path: &str) -> std::path::PathBuf {
     world.files_of(&format!("image/{image}")).join(path)
 }
 

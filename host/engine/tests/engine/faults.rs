@@ -268,48 +268,100 @@ fn building_an_image() {
             Ok(())
         },
         act: |world, engine| {
-            let context = world.scratch("context");
-            std::fs::write(context.join("file"), "content").unwrap();
-            std::fs::write(
-                context.join("Dockerfile"),
-                "FROM base\nWORKDIR /work\nCOPY file .\nRUN [\"touch\", \"/made\"]\nCMD [\"sleep\"]\n",
-            )
-            .unwrap();
+            let dockerfile =
+                "FROM base\nWORKDIR /work\nCOPY file .\nRUN [\"touch\", \"/made\"]\nCMD [\"sleep\"]\n";
             let config = ImageBuildConfig {
-                buildargs: Default::default(),
-                cleanup: true,
-                container_config: ContainerConfig {
-                    network_driver: NetworkDriver::Vnet,
-                    ..ContainerConfig::default()
-                },
-                context: context.display().to_string(),
-                dockerfile: "Dockerfile".to_owned(),
                 networks: vec![endpoint("", "build")],
-                quiet: false,
-                tag: "built".to_owned(),
-                upload: None,
+                ..build_config(world, dockerfile)
             };
-            let cancel = Cancel::new();
-            let is_over = AtomicBool::new(false);
-            let mut why = String::new();
-            let built = std::thread::scope(|scope| {
-                scope.spawn(|| cancel_when_dead(world, &cancel, &is_over));
-                let built = catch_unwind(AssertUnwindSafe(|| {
-                    engine.build_image(&config, &cancel, &mut |event| {
-                        if let BuildEvent::Error(line) = event {
-                            why = line;
-                        }
-                    })
-                }));
-                is_over.store(true, Ordering::SeqCst);
-                built.unwrap_or_else(|payload| resume_unwind(payload))
-            });
-            built
-                .map(|_| ())
-                .map_err(|error| EngineError::Launch(format!("{error}: {why}")))
+            build(world, engine, &config)
         },
     };
     case.endures_every_fault();
+}
+
+#[test]
+fn building_an_image_in_stages_on_steps_from_the_cache() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |world, engine| {
+            let dockerfile = "FROM base\nRUN [\"touch\", \"/one\"]\n";
+            let config = ImageBuildConfig {
+                cache: true,
+                ..build_config(world, dockerfile)
+            };
+            build(world, engine, &config)
+        },
+        act: |world, engine| {
+            let dockerfile =
+                "FROM base AS first\nRUN [\"touch\", \"/one\"]\nCOPY file /file\nFROM first\nWORKDIR /work\n";
+            let config = ImageBuildConfig {
+                cache: true,
+                ..build_config(world, dockerfile)
+            };
+            build(world, engine, &config)
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn building_an_image_of_which_everything_is_in_the_cache() {
+    fn config(world: &World) -> ImageBuildConfig {
+        ImageBuildConfig {
+            cache: true,
+            ..build_config(world, "FROM base\nRUN [\"touch\", \"/one\"]\nWORKDIR /work\n")
+        }
+    }
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |world, engine| build(world, engine, &config(world)),
+        act: |world, engine| build(world, engine, &config(world)),
+    };
+    case.endures_every_fault();
+}
+
+fn build_config(world: &World, dockerfile: &str) -> ImageBuildConfig {
+    let context = world.scratch("context");
+    std::fs::write(context.join("file"), "content").unwrap();
+    std::fs::write(context.join("Dockerfile"), dockerfile).unwrap();
+    ImageBuildConfig {
+        buildargs: Default::default(),
+        cache: false,
+        cleanup: true,
+        container_config: ContainerConfig {
+            network_driver: NetworkDriver::Vnet,
+            ..ContainerConfig::default()
+        },
+        context: context.display().to_string(),
+        dockerfile: "Dockerfile".to_owned(),
+        networks: Vec::new(),
+        quiet: false,
+        tag: "built".to_owned(),
+        target: String::new(),
+        upload: None,
+    }
+}
+
+fn build(world: &World, engine: &Engine, config: &ImageBuildConfig) -> Result<(), EngineError> {
+    let cancel = Cancel::new();
+    let is_over = AtomicBool::new(false);
+    let mut why = String::new();
+    let built = std::thread::scope(|scope| {
+        scope.spawn(|| cancel_when_dead(world, &cancel, &is_over));
+        let built = catch_unwind(AssertUnwindSafe(|| {
+            engine.build_image(config, &cancel, &mut |event| {
+                if let BuildEvent::Error(line) = event {
+                    why = line;
+                }
+            })
+        }));
+        is_over.store(true, Ordering::SeqCst);
+        built.unwrap_or_else(|payload| resume_unwind(payload))
+    });
+    built
+        .map(|_| ())
+        .map_err(|error| EngineError::Launch(format!("{error}: {why}")))
 }
 
 #[test]

@@ -7,6 +7,8 @@
     reason = "what does not hold fails the test"
 )]
 
+mod build_cache;
+mod build_stages;
 mod builds;
 mod concurrency;
 mod containers;

@@ -193,6 +193,7 @@ fn an_interrupted_build_is_removed() {
     std::fs::write(context.join("Dockerfile"), "FROM base\nRUN [\"sleep\"]\n").unwrap();
     let config = kleene_api::ImageBuildConfig {
         buildargs: Default::default(),
+        cache: false,
         cleanup: false,
         container_config: ContainerConfig {
             network_driver: NetworkDriver::Host,
@@ -203,6 +204,7 @@ fn an_interrupted_build_is_removed() {
         networks: Vec::new(),
         quiet: false,
         tag: String::new(),
+        target: String::new(),
         upload: None,
     };
     let building = engine.clone();

@@ -39,15 +39,18 @@ struct Header {
 pub(super) struct Unpacker<'a> {
     root: &'a Root,
     limits: &'a Limits,
+    /// Whose everything becomes, whatever the archive says.
+    owner: Option<Owner>,
     directories: Vec<Header>,
     buffer: Vec<u8>,
 }
 
 impl<'a> Unpacker<'a> {
-    pub fn new(root: &'a Root, limits: &'a Limits) -> Self {
+    pub fn new(root: &'a Root, limits: &'a Limits, owner: Option<Owner>) -> Self {
         Self {
             root,
             limits,
+            owner,
             directories: Vec::new(),
             buffer: vec![0; 128 << 10],
         }
@@ -55,7 +58,8 @@ impl<'a> Unpacker<'a> {
 
     /// Creates what one entry stands for, replacing what has its name.
     pub fn place(&mut self, entry: &mut Entry<'_, impl Read>, report: &mut Unpacked) -> Result<()> {
-        let header = read_header(entry)?;
+        let mut header = read_header(entry)?;
+        header.owner = self.owner.unwrap_or(header.owner);
         match header.kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 self.file(entry, &header, report)?

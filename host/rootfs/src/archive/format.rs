@@ -34,6 +34,13 @@ pub(super) fn open<'a>(mut reader: impl Read + 'a) -> Result<Box<dyn Read + 'a>>
     })
 }
 
+/// Whether this is a tar archive, plain or compressed. What cannot be decompressed is none.
+pub(super) fn holds_tar(reader: impl Read) -> bool {
+    let mut head = Vec::with_capacity(BLOCK);
+    let Ok(plain) = open(reader) else { return false };
+    plain.take(BLOCK as u64).read_to_end(&mut head).is_ok() && is_tar_header(&head)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Tar,

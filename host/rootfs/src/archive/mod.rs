@@ -13,7 +13,7 @@ mod limits;
 
 use std::{
     cell::Cell,
-    io::{self, Read},
+    io::{self, Read, Seek},
     rc::Rc,
 };
 
@@ -22,9 +22,20 @@ use limits::{Gate, Meter};
 use tar::EntryType;
 
 use crate::{
-    Root,
+    Owner, Root,
     error::{Error, Result},
 };
+
+/// Whether a file is a tar archive, plain or compressed, by its content. It is read from its beginning again afterwards.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn is_archive(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    file.rewind()?;
+    let found = format::holds_tar(&mut *file);
+    file.rewind()?;
+    Ok(found)
+}
 
 /// What was unpacked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,11 +59,25 @@ pub fn unpack(
     limits: &Limits,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Unpacked> {
+    unpack_as(reader, root, limits, None, progress)
+}
+
+/// As [`unpack`], giving everything to an owner if there is one.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_as(
+    reader: impl Read,
+    root: &Root,
+    limits: &Limits,
+    owner: Option<Owner>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked> {
     let consumed = Rc::new(Cell::new(0));
     let opened = format::open(Meter::new(reader, Rc::clone(&consumed)))?;
     let (gate, control) = Gate::new(opened, consumed, limits);
     let mut archive = tar::Archive::new(gate);
-    let mut unpacker = entry::Unpacker::new(root, limits);
+    let mut unpacker = entry::Unpacker::new(root, limits, owner);
     let mut report = Unpacked::default();
     let failed = |entries, source| match control.exceeded() {
         Some(excess) => Error::LimitReached { excess },

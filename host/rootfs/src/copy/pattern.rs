@@ -1,8 +1,8 @@
 //! Expands the sources of `COPY` to the files of a context they match.
 //!
 //! `*` and `?` stay within one component and, like `[…]`, do not match a dot at its start; `**` is any number of directories,
-//! none hidden, none through a link; `{a,b}` are alternatives; a backslash takes the meaning from what follows.
-//! A shell is never asked.
+//! none hidden, none through a link; `{a,b}` are alternatives; a backslash takes the meaning from what follows. Docker's rules
+//! know no hidden files and no alternatives. A shell is never asked.
 
 use std::{
     ffi::OsStr,
@@ -13,9 +13,8 @@ use std::{
 use globset::{GlobBuilder, GlobMatcher};
 use rustix::fs::FileType;
 
-use super::{Source, find, names_directory};
+use super::{Origin, Rules, Source, Visible, names_directory};
 use crate::{
-    Root,
     error::{Error, IoContext, Result},
     node,
 };
@@ -24,12 +23,17 @@ use crate::{
 const MAX_ALTERNATIVES: usize = 1024;
 
 /// All files and directories that a source stands for, sorted.
-pub(super) fn expand(context: &Root, source: &str) -> Result<Vec<Source>> {
+pub(super) fn expand(origin: &Origin<'_>, source: &str, rules: Rules) -> Result<Vec<Source>> {
+    let patterns = match rules {
+        Rules::Classic => alternatives(source).map_err(|reason| bad(source, reason))?,
+        Rules::Docker => vec![source.to_owned()],
+    };
     let mut found = Vec::new();
-    for pattern in alternatives(source).map_err(|reason| bad(source, reason))? {
-        let parts = parts(&pattern).map_err(|reason| bad(source, reason))?;
+    for pattern in patterns {
+        let parts = parts(&pattern, rules).map_err(|reason| bad(source, reason))?;
         let mut search = Search {
-            context,
+            origin,
+            rules,
             content: names_directory(&pattern),
             found: &mut found,
         };
@@ -60,7 +64,7 @@ enum Part {
     /// A name with wildcards.
     Wild { matcher: GlobMatcher, hidden_too: bool },
     /// `**`
-    AnyDepth,
+    AnyDepth { hidden_too: bool },
 }
 
 impl Part {
@@ -70,7 +74,7 @@ impl Part {
             Self::Wild { matcher, hidden_too } => {
                 (*hidden_too || !is_hidden(name)) && matcher.is_match(Path::new(name))
             }
-            Self::AnyDepth => !is_hidden(name),
+            Self::AnyDepth { hidden_too } => *hidden_too || !is_hidden(name),
         }
     }
 }
@@ -80,28 +84,31 @@ fn is_hidden(name: &OsStr) -> bool {
 }
 
 /// A leading slash means the context, as everywhere in Dockerfiles; `.` and empty components mean nothing.
-fn parts(pattern: &str) -> std::result::Result<Vec<Part>, String> {
+fn parts(pattern: &str, rules: Rules) -> std::result::Result<Vec<Part>, String> {
     pattern
         .split('/')
         .filter(|part| !matches!(*part, "" | "."))
-        .map(part)
+        .map(|text| part(text, rules))
         .collect()
 }
 
-fn part(text: &str) -> std::result::Result<Part, String> {
+fn part(text: &str, rules: Rules) -> std::result::Result<Part, String> {
+    let all = rules == Rules::Docker;
     if text == "**" {
-        return Ok(Part::AnyDepth);
+        return Ok(Part::AnyDepth { hidden_too: all });
     }
     if !text.contains(['*', '?', '[', '\\']) {
         return Ok(Part::Name(text.to_owned()));
     }
+    // Braces are alternatives to the matcher, too; those that are meant have been resolved.
+    let text = &text.replace('{', "[{]").replace('}', "[}]");
     let glob = GlobBuilder::new(text)
         .backslash_escape(true)
         .build()
         .map_err(|error| error.kind().to_string())?;
     Ok(Part::Wild {
         matcher: glob.compile_matcher(),
-        hidden_too: text.starts_with('.') || text.starts_with("\\."),
+        hidden_too: all || text.starts_with('.') || text.starts_with("\\."),
     })
 }
 
@@ -175,9 +182,10 @@ fn first_braces(pattern: &str) -> std::result::Result<Option<Braces<'_>>, String
     Ok(None)
 }
 
-/// A search through the context.
+/// A search through an origin.
 struct Search<'a> {
-    context: &'a Root,
+    origin: &'a Origin<'a>,
+    rules: Rules,
     content: bool,
     found: &'a mut Vec<Source>,
 }
@@ -194,7 +202,7 @@ impl Search<'_> {
                 }
                 Ok(())
             }
-            [part @ Part::AnyDepth, rest @ ..] => {
+            [part @ Part::AnyDepth { .. }, rest @ ..] => {
                 if !rest.is_empty() {
                     self.descend(at, rest)?;
                 }
@@ -223,29 +231,29 @@ impl Search<'_> {
         }
     }
 
-    /// Notes what was found, if it is there and, where content is meant, is a directory.
+    /// Notes what was found, if it is there and visible and, where content is meant, is a directory.
     fn take(&mut self, path: &Path) -> Result<()> {
-        let wanted = match self.kind(path, self.content)? {
-            Some(kind) => !self.content || kind == FileType::Directory,
-            None => false,
+        let follow = self.content || self.rules == Rules::Docker;
+        // A link that leads nowhere is copied as it is.
+        let (kind, follow) = match self.kind(path, follow)? {
+            None if !self.content => (self.kind(path, false)?, false),
+            kind => (kind, follow),
         };
-        if wanted {
-            self.found.push(Source {
-                path: path.to_owned(),
-                content: self.content,
-            });
+        let Some(kind) = kind else { return Ok(()) };
+        let is_dir = kind == FileType::Directory;
+        if (self.content && !is_dir) || self.origin.visible(path, is_dir) == Visible::No {
+            return Ok(());
         }
+        self.found.push(Source {
+            path: path.to_owned(),
+            follow,
+            content: self.content || (is_dir && self.rules == Rules::Docker),
+        });
         Ok(())
     }
 
     fn kind(&self, path: &Path, follow: bool) -> Result<Option<FileType>> {
-        match find(
-            self.context,
-            &Source {
-                path: path.to_owned(),
-                content: follow,
-            },
-        ) {
+        match self.origin.find(&source(path, follow)) {
             Ok(place) => Ok(place.stat()?.map(|stat| node::kind(&stat))),
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(Error::NotADirectory { .. }) => Ok(None),
@@ -254,14 +262,16 @@ impl Search<'_> {
     }
 
     fn names(&self, at: &Path) -> Result<Vec<std::ffi::OsString>> {
-        let place = find(
-            self.context,
-            &Source {
-                path: at.to_owned(),
-                content: true,
-            },
-        )?;
+        let place = self.origin.find(&source(at, true))?;
         let dir = node::open_dir(&place.dir, place.name()).on("open the directory", at)?;
         node::names(&dir).on("list", at)
+    }
+}
+
+fn source(path: &Path, follow: bool) -> Source {
+    Source {
+        path: path.to_owned(),
+        follow,
+        content: false,
     }
 }

@@ -1,6 +1,8 @@
 //! Making a dataset's files visible at its mount point, and not.
 
 use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 use kleene_plan::{DatasetName, Id};
 use kleene_platform::{PlatformError, Result};
@@ -46,7 +48,7 @@ impl LayerStore {
             return Ok(());
         }
         let path = self.mountpoint(name);
-        unmount(&path, UnmountFlags::NOFOLLOW).map_err(|error| match error {
+        unmount_idle(&path).map_err(|error| match error {
             rustix::io::Errno::BUSY => busy(
                 name,
                 &format!(
@@ -81,4 +83,18 @@ impl LayerStore {
             upper: Some((self.layout.files(upper), self.layout.work(upper))),
         }
     }
+}
+
+/// A process that another thread is just starting has all our open directories until it runs its program: what is busy
+/// for that long is not in use.
+fn unmount_idle(path: &Path) -> rustix::io::Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    const ATTEMPTS: u32 = 60;
+    for _ in 1..ATTEMPTS {
+        match unmount(path, UnmountFlags::NOFOLLOW) {
+            Err(rustix::io::Errno::BUSY) => std::thread::sleep(PAUSE),
+            done => return done,
+        }
+    }
+    unmount(path, UnmountFlags::NOFOLLOW)
 }
