@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::style;
 use crate::toolchain;
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 
 /// What FreeBSD runs on.
 const TARGETS: [&str; 2] = ["x86_64-unknown-freebsd", "aarch64-unknown-freebsd"];
@@ -22,7 +22,9 @@ const LINKED: &str = TARGETS[0];
 /// The release whose libraries are linked against, in Zig's words.
 const ZIG_TARGET: &str = "x86_64-freebsd.14.2";
 /// The other platform, which is of no use there.
-const LINUX_ONLY: [&str; 3] = ["kleene-linux", "kleene-linux-jail", "kleene-tests"];
+pub const LINUX_ONLY: [&str; 2] = ["kleene-linux", "kleene-linux-jail"];
+/// What runs there: the daemon, the command line, and the tests that can be copied to any host.
+pub const PROGRAMS: [&str; 3] = ["kleened", "klee", "kleene-e2e"];
 /// Libraries that the linker is told of and that nothing needs.
 const NOT_NEEDED: [&str; 4] = ["-lkvm", "-lmemstat", "-lprocstat", "-ldevstat"];
 
@@ -30,39 +32,60 @@ const NOT_NEEDED: [&str; 4] = ["-lkvm", "-lmemstat", "-lprocstat", "-ldevstat"];
 ///
 /// # Errors
 /// What does not compile, or what is missing here.
-pub fn run(workspace: &Workspace) -> Result<()> {
-    for target in TARGETS {
-        check(workspace, target)?;
-    }
+pub fn run(workspace: &Workspace, profile: Profile) -> Result<()> {
+    println!(
+        "{}",
+        style::heading(&format!("== types for {}", TARGETS.join(" and ")))
+    );
+    check(workspace)?;
     let zig = zig()?;
-    link(workspace, &zig)
+    link(workspace, &zig, profile)
 }
 
-fn check(workspace: &Workspace, target: &str) -> Result<()> {
-    println!("{}", style::heading(&format!("== types for {target}")));
+/// Whether types can be checked here; else what is missing.
+///
+/// # Errors
+/// What to type.
+pub fn can_check() -> Result<()> {
+    compiler().map(drop)
+}
+
+/// Checks the types of the whole workspace for all targets at once.
+///
+/// # Errors
+/// What does not compile, or that there is no compiler for it.
+pub fn check(workspace: &Workspace) -> Result<()> {
     let began = Instant::now();
-    let mut cargo = cargo(workspace, "check", target)?;
+    let mut cargo = cargo(workspace, "check", &TARGETS)?;
     cargo.args(["--workspace", "--quiet"]);
     for package in LINUX_ONLY {
         cargo.args(["--exclude", package]);
     }
-    // The C parts are compiled for this system: their objects are never looked at.
-    cargo.env(format!("CC_{}", target.replace('-', "_")), "cc");
+    for target in TARGETS {
+        // The C parts are compiled for this system: their objects are never looked at.
+        cargo.env(format!("CC_{}", target.replace('-', "_")), "cc");
+    }
     ensure!(
         cargo.status()?.success(),
-        "the workspace does not compile for {target}"
+        "the workspace does not compile for FreeBSD"
     );
-    println!("{target}: OK ({} s)", began.elapsed().as_secs());
+    println!("{}: OK ({} s)", TARGETS.join(", "), began.elapsed().as_secs());
     Ok(())
 }
 
-fn link(workspace: &Workspace, zig: &[String]) -> Result<()> {
+fn link(workspace: &Workspace, zig: &[String], profile: Profile) -> Result<()> {
     println!("{}", style::heading(&format!("== programs for {LINKED}")));
     let began = Instant::now();
     let directory = workspace.target().join("freebsd");
     fs::create_dir_all(&directory)?;
-    let mut cargo = cargo(workspace, "build", LINKED)?;
-    cargo.args(["--package", "kleened", "--package", "klee", "--quiet"]);
+    let mut cargo = cargo(workspace, "build", &[LINKED])?;
+    cargo.arg("--quiet");
+    for program in PROGRAMS {
+        cargo.args(["--package", program]);
+    }
+    if profile == Profile::Release {
+        cargo.arg("--release");
+    }
     let names = LINKED.replace('-', "_");
     let compiler = script(&directory.join("cc"), &compiler_script(zig))?;
     let archiver = script(
@@ -75,24 +98,31 @@ fn link(workspace: &Workspace, zig: &[String]) -> Result<()> {
         .env(format!("AR_{names}"), &archiver);
     ensure!(
         cargo.status()?.success(),
-        "kleened and klee do not link for {LINKED}"
+        "{} do not link for {LINKED}",
+        PROGRAMS.join(", ")
     );
-    let programs = workspace.target().join(LINKED).join("debug");
     println!(
         "{LINKED}: programs are in {} ({} s)",
-        programs.display(),
+        workspace.programs_for(LINKED, profile).display(),
         began.elapsed().as_secs()
     );
     Ok(())
 }
 
-/// `cargo` with a compiler that builds the standard library along.
-fn cargo(workspace: &Workspace, verb: &str, target: &str) -> Result<Command> {
-    let rustc = toolchain::with_source().context(
+fn compiler() -> Result<PathBuf> {
+    toolchain::with_source().context(
         "no compiler with the library's source: type `rustup component add rust-src --toolchain nightly`, \
          or on Debian `apt-get install rustc-web rust-web-src`",
-    )?;
-    let mut cargo = workspace.cargo([verb, "--target", target]);
+    )
+}
+
+/// `cargo` with a compiler that builds the standard library along.
+fn cargo(workspace: &Workspace, verb: &str, targets: &[&str]) -> Result<Command> {
+    let rustc = compiler()?;
+    let mut cargo = workspace.cargo([verb]);
+    for target in targets {
+        cargo.args(["--target", target]);
+    }
     cargo
         .arg("-Zbuild-std=std,panic_abort,panic_unwind")
         .env_remove("RUSTUP_TOOLCHAIN")

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::workspace::Workspace;
+use crate::workspace::{Profile, Workspace};
 
 /// Builds, shows and tests Kleene.
 #[derive(Debug, Parser)]
@@ -36,10 +36,14 @@ enum Task {
     /// Write the description of the interface to api/openapi.json, after it has changed.
     Openapi,
     /// Check the types for FreeBSD, and link the programs for it.
-    Freebsd,
-    /// Make the tree of files that an installation on FreeBSD consists of.
+    Freebsd {
+        /// Programs as for users: it takes long.
+        #[arg(long)]
+        release: bool,
+    },
+    /// Make the tree of files that an installation on FreeBSD consists of, and `kleene-e2e` with all that it needs.
     Dist {
-        /// The directory with `klee` and `kleened`, where they are not to be built for this system.
+        /// The directory with the programs, where they are not to be built for this system.
         #[arg(long, value_name = "DIR")]
         programs: Option<std::path::PathBuf>,
     },
@@ -79,9 +83,14 @@ fn run(task: Task) -> Result<ExitCode> {
             }
         }
         Task::Openapi => println!("{} is current", openapi::write(workspace.root())?.display()),
-        Task::Freebsd => freebsd::run(&workspace)?,
+        Task::Freebsd { release } => {
+            let profile = if release { Profile::Release } else { Profile::Dev };
+            freebsd::run(&workspace, profile)?;
+        }
         Task::Dist { programs } => {
-            println!("the tree is in {}", dist::run(&workspace, programs)?.display());
+            let dist = dist::run(&workspace, programs)?;
+            println!("the tree of an installation is in {}", dist.tree.display());
+            println!("the tests for any host are in {}", dist.tests.display());
         }
         Task::Test => return test::run(&workspace),
         #[cfg(target_os = "linux")]
@@ -92,7 +101,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Time(time) => time.run()?,
         #[cfg(not(target_os = "linux"))]
         Task::Demo => {
-            anyhow::bail!("this needs Linux for now: the daemon does not run elsewhere yet")
+            anyhow::bail!("this needs Linux: it is done in namespaces")
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::toolchain::Toolchain;
+use crate::toolchain::{self, Toolchain};
 
 /// A program that tasks need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ const CRUN: Program = program(
 ///
 /// # Errors
 /// One line on the first thing that is missing and cannot be installed.
+#[cfg(target_os = "linux")]
 pub fn for_demo() -> Result<()> {
     set_up(&HOST)
 }
@@ -53,12 +54,20 @@ pub fn for_demo() -> Result<()> {
 /// # Errors
 /// As [`for_demo`].
 pub fn for_all() -> Result<()> {
-    set_up(&[&HOST[..], &[CRUN]].concat())
+    set_up(&[&HOST[..], &[CRUN]].concat())?;
+    if let Err(error) = toolchain::with_source_or_install() {
+        println!("setup: types for FreeBSD cannot be checked: {error:#}");
+    }
+    Ok(())
 }
 
 /// What cannot be installed is looked for first.
 fn set_up(programs: &[Program]) -> Result<()> {
     root()?;
+    if cfg!(not(target_os = "linux")) {
+        Toolchain::find_or_install()?;
+        return Ok(());
+    }
     namespaces()?;
     overlay()?;
     let is_missing = |program: &&Program| !exists(program.name);

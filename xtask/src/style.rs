@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stderr, stdout};
 
 const BOLD: &str = "\x1b[1m";
+#[cfg(target_os = "linux")]
 const CYAN: &str = "\x1b[36m";
 const RED: &str = "\x1b[1;31m";
 const RESET: &str = "\x1b[0m";
@@ -14,6 +15,7 @@ pub fn heading(text: &str) -> String {
 }
 
 /// A command as one types it, on standard output.
+#[cfg(target_os = "linux")]
 #[must_use]
 pub fn command(text: &str) -> String {
     painted(CYAN, &format!("$ {text}"), stdout().is_terminal())

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: style, then all tests, then one line with their number.
+//! `cargo xtask test`: style, types for FreeBSD, then all tests, then one line with their number. On FreeBSD the tests
+//! that want Linux's namespaces are left out, and `kleene-e2e` runs on the host itself.
 
 use std::io::{BufRead, BufReader, IsTerminal, stderr};
 use std::ops::AddAssign;
@@ -7,7 +8,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use crate::workspace::{Profile, Workspace};
-use crate::{plugins, setup, style};
+use crate::{freebsd, plugins, setup, style};
 
 /// Checks everything; the exit code says whether all is well.
 ///
@@ -25,28 +26,30 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     plugins::build_all(workspace.root())?;
     plugins::build_fixtures(workspace.root())?;
     step("cargo clippy");
-    let clippy = [
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--quiet",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    ensure!(
-        workspace.cargo(clippy).status()?.success(),
-        "clippy has something to say"
-    );
+    let packages = Workspace::packages();
+    let mut clippy = workspace.cargo(["clippy", "--all-targets", "--quiet"]);
+    clippy.args(&packages).args(["--", "-D", "warnings"]);
+    ensure!(clippy.status()?.success(), "clippy has something to say");
+    if cfg!(not(target_os = "freebsd")) {
+        step("types for FreeBSD: the whole workspace, x86_64 and aarch64");
+        match freebsd::can_check() {
+            Ok(()) => freebsd::check(workspace)?,
+            Err(missing) => println!("not checked: {missing:#}"),
+        }
+    }
     step("kleened and klee");
     workspace.build_programs(Profile::Dev)?;
     step("tests");
     let mut count = run_tests(workspace)?;
     step("examples in the documentation");
     count += counted(
-        &mut workspace.cargo(["test", "--workspace", "--doc", "--quiet"]),
+        workspace.cargo(["test", "--doc", "--quiet"]).args(&packages),
         Runner::Cargo,
     )?;
+    if cfg!(target_os = "freebsd") {
+        step("kleene-e2e on this host");
+        count += counted(&mut on_this_host(workspace), Runner::OnThisHost)?;
+    }
     println!("{} passed, {} failed", count.passed, count.failed);
     Ok(if count.failed == 0 {
         ExitCode::SUCCESS
@@ -67,16 +70,31 @@ fn run_tests(workspace: &Workspace) -> Result<Count> {
         .success();
     if !has_nextest {
         return counted(
-            &mut workspace.cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"]),
+            workspace
+                .cargo(["test", "--all-targets", "--no-fail-fast"])
+                .args(Workspace::packages()),
             Runner::Cargo,
         );
     }
-    let mut nextest = workspace.cargo(["nextest", "run", "--workspace", "--all-targets", "--no-fail-fast"]);
+    let mut nextest = workspace.cargo(["nextest", "run", "--all-targets", "--no-fail-fast"]);
+    nextest.args(Workspace::packages());
     nextest.args(["--status-level", "fail", "--show-progress", "none"]);
     if stderr().is_terminal() {
         nextest.args(["--color", "always"]);
     }
     counted(&mut nextest, Runner::Nextest)
+}
+
+/// The tests that need no namespaces, with the programs of this build.
+fn on_this_host(workspace: &Workspace) -> Command {
+    let programs = workspace.programs(Profile::Dev);
+    let mut command = Command::new(programs.join("kleene-e2e"));
+    command
+        .arg("--programs")
+        .arg(programs)
+        .arg("--plugins")
+        .arg(workspace.target().join("plugins"));
+    command
 }
 
 /// How many tests there were.
@@ -99,6 +117,8 @@ enum Runner {
     Nextest,
     /// Its summaries, one per program, are on standard output.
     Cargo,
+    /// `kleene-e2e`: its summary is the last line of standard output.
+    OnThisHost,
 }
 
 impl Runner {
@@ -112,6 +132,10 @@ impl Runner {
                 .1
                 .to_owned(),
             Self::Cargo => line.strip_prefix("test result: ")?.split_once(". ")?.1.to_owned(),
+            Self::OnThisHost => {
+                let is_summary = line.starts_with(|c: char| c.is_ascii_digit()) && line.contains(" passed, ");
+                is_summary.then_some(line)?
+            }
         };
         let number = |word| {
             let before = rest.split([',', ';']).find(|part| part.trim().contains(word))?;
@@ -129,14 +153,16 @@ impl Runner {
 fn counted(command: &mut Command, runner: Runner) -> Result<Count> {
     match runner {
         Runner::Nextest => command.stderr(Stdio::piped()),
-        Runner::Cargo => command.stdout(Stdio::piped()),
+        Runner::Cargo | Runner::OnThisHost => command.stdout(Stdio::piped()),
     };
-    let mut child = command.spawn().context("cannot run cargo")?;
+    let mut child = command
+        .spawn()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
     let mut count = Count::default();
     let mut relay = |line: &str| {
         match runner {
             Runner::Nextest => eprintln!("{line}"),
-            Runner::Cargo => println!("{line}"),
+            Runner::Cargo | Runner::OnThisHost => println!("{line}"),
         }
         if let Some(more) = runner.summary(line) {
             count += more;
@@ -204,5 +230,19 @@ mod tests {
         let line = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.00s";
         assert_eq!(Runner::Cargo.summary(line), Some(Count { passed: 3, failed: 1 }));
         assert_eq!(Runner::Cargo.summary("test tests::a ... ok"), None);
+    }
+
+    #[test]
+    fn the_summary_of_the_tests_on_a_host_is_understood() {
+        let count = Runner::OnThisHost.summary("50 passed, 2 failed, 3 skipped");
+        assert_eq!(
+            count,
+            Some(Count {
+                passed: 50,
+                failed: 2
+            })
+        );
+        assert_eq!(Runner::OnThisHost.summary("ok       networks: a (0.1 s)"), None);
+        assert_eq!(Runner::OnThisHost.summary("FAILED   1 passed, 2 failed"), None);
     }
 }

@@ -105,6 +105,21 @@ pub fn with_source() -> Option<PathBuf> {
     candidates.find(|rustc| sysroot(rustc).is_some_and(|sysroot| has_source(&sysroot)))
 }
 
+/// As [`with_source`], after installing one if need be and possible.
+///
+/// # Errors
+/// If there is none and none can be installed.
+pub fn with_source_or_install() -> Result<PathBuf> {
+    if let Some(rustc) = with_source() {
+        return Ok(rustc);
+    }
+    if !installs_packages() {
+        bail!("no compiler with the library's source: type `rustup component add rust-src`");
+    }
+    install_debian_packages()?;
+    with_source().context("Debian's packages are installed, but have no source of the library")
+}
+
 fn sysroot(rustc: &Path) -> Option<PathBuf> {
     let output = Command::new(rustc).args(["--print", "sysroot"]).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
@@ -155,7 +170,7 @@ fn installs_packages() -> bool {
 
 fn install_debian_packages() -> Result<()> {
     eprintln!(
-        "no compiler for plugins here: installing {}",
+        "no compiler for plugins or for FreeBSD here: installing {}",
         DEBIAN_PACKAGES.join(", ")
     );
     let install = || {

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::freebsd;
+
 /// The workspace that this program is a member of.
 #[derive(Debug)]
 pub struct Workspace {
@@ -19,6 +21,15 @@ pub enum Profile {
     Dev,
     /// As for users.
     Release,
+}
+
+impl Profile {
+    fn directory(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
+    }
 }
 
 impl Workspace {
@@ -49,10 +60,13 @@ impl Workspace {
     /// Where programs of a profile are.
     #[must_use]
     pub fn programs(&self, profile: Profile) -> PathBuf {
-        self.target().join(match profile {
-            Profile::Dev => "debug",
-            Profile::Release => "release",
-        })
+        self.target().join(profile.directory())
+    }
+
+    /// Where programs for another system are.
+    #[must_use]
+    pub fn programs_for(&self, target: &str, profile: Profile) -> PathBuf {
+        self.target().join(target).join(profile.directory())
     }
 
     /// `cargo` in the workspace, with the compiler that the user chose.
@@ -63,20 +77,40 @@ impl Workspace {
         cargo
     }
 
-    /// Builds daemon and command line.
+    /// The packages that this system can compile, as options of cargo.
+    #[must_use]
+    pub fn packages() -> Vec<&'static str> {
+        let mut options = vec!["--workspace"];
+        if cfg!(target_os = "freebsd") {
+            options.extend(
+                freebsd::LINUX_ONLY
+                    .iter()
+                    .flat_map(|package| ["--exclude", package]),
+            );
+        }
+        options
+    }
+
+    /// Builds daemon, command line and the tests that can be copied.
     ///
     /// # Errors
     /// If they do not compile.
     pub fn build_programs(&self, profile: Profile) -> Result<()> {
         let mut cargo = match profile {
             Profile::Release => {
-                self.cargo(["build", "--release", "--package", "kleened", "--package", "klee"])
+                let packages = freebsd::PROGRAMS
+                    .iter()
+                    .flat_map(|package| ["--package", package]);
+                self.cargo(["build", "--release"].into_iter().chain(packages))
             }
             // With all that the tests need: packages built apart have other features, and would be built twice.
-            Profile::Dev => self.cargo(["build", "--workspace", "--all-targets"]),
+            Profile::Dev => {
+                let packages = Self::packages();
+                self.cargo(["build", "--all-targets"].into_iter().chain(packages))
+            }
         };
         let status = cargo.status().context("cannot run cargo")?;
-        ensure!(status.success(), "kleened and klee do not compile");
+        ensure!(status.success(), "the programs do not compile");
         Ok(())
     }
 }

@@ -153,6 +153,7 @@ impl Scope {
             | Op::PromoteDataset { .. }
             | Op::DestroyDataset(_)
             | Op::DestroySnapshot(_)
+            | Op::FromHost(_)
             | Op::MountDataset(_)
             | Op::UnmountDataset(_)
             | Op::RemoveInterface { .. }

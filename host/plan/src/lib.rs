@@ -8,6 +8,7 @@
 mod capability;
 mod facts;
 mod firewall;
+mod from_host;
 mod grant;
 mod jail;
 mod names;
@@ -20,6 +21,7 @@ pub use firewall::{
     Action, Address, Admission, Direction, FilterRule, Guard, GuardLine, Guarded, HairpinRule,
     InterfaceMatch, NatRule, ParsePortRangeError, PortRange, Protocol, RdrRule, Rule,
 };
+pub use from_host::{FromHost, HostDataset, HostSnapshot};
 pub use grant::{Denied, Grant, Scope};
 pub use jail::{
     DEFAULT_PATH, ExitStatus, JailInterface, JailMount, JailNetwork, JailSpec, Launch, LaunchMode,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::capability::Capability;
 use crate::facts::Family;
 use crate::firewall::Rule;
+use crate::from_host::FromHost;
 use crate::names::{DatasetName, Id, InterfaceName, MacAddress, Owner, SnapshotName};
 
 /// A bridge of the host, up, with these addresses.
@@ -87,6 +88,8 @@ pub enum Op {
     DestroyDataset(DatasetName),
     /// No snapshot of this name. Refused while clones of it exist.
     DestroySnapshot(SnapshotName),
+    /// What an image from a dataset of the host takes.
+    FromHost(FromHost),
     /// The dataset's files visible at its mount point.
     MountDataset(DatasetName),
     /// The dataset's mount point empty; its files safe.
@@ -186,6 +189,7 @@ impl Op {
                 dataset: over.clone(),
                 over: dataset.clone(),
             },
+            Self::FromHost(op) => return op.inverse(),
             Self::MountDataset(dataset) => Self::UnmountDataset(dataset.clone()),
             Self::UnmountDataset(dataset) => Self::MountDataset(dataset.clone()),
             Self::EnsureBridge(Bridge { name, owner, .. })
@@ -265,6 +269,7 @@ impl Op {
             | Self::PromoteDataset { .. }
             | Self::DestroyDataset(_)
             | Self::DestroySnapshot(_)
+            | Self::FromHost(_)
             | Self::MountDataset(_)
             | Self::UnmountDataset(_)
             | Self::RemoveInterface { .. }
@@ -288,6 +293,7 @@ impl fmt::Display for Op {
             Self::PromoteDataset { dataset, over } => write!(f, "promote dataset {dataset} over {over}"),
             Self::DestroyDataset(dataset) => write!(f, "destroy dataset {dataset}"),
             Self::DestroySnapshot(snapshot) => write!(f, "destroy snapshot {snapshot}"),
+            Self::FromHost(op) => op.fmt(f),
             Self::MountDataset(dataset) => write!(f, "mount dataset {dataset}"),
             Self::UnmountDataset(dataset) => write!(f, "unmount dataset {dataset}"),
             Self::SetQuota {
@@ -330,6 +336,7 @@ impl fmt::Display for Op {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::from_host::HostSnapshot;
 
     fn id(text: &str) -> Id {
         text.parse().unwrap()
@@ -342,6 +349,10 @@ mod tests {
         let name: InterfaceName = "kleene0".parse().unwrap();
         let owner = Owner::Network(id("0a1b2c3d4e5f"));
         let address: IpNet = "10.0.0.1/24".parse().unwrap();
+        let host = HostSnapshot {
+            dataset: "tank/base".parse().unwrap(),
+            image: id("0a1b2c3d4e5f"),
+        };
         vec![
             Op::CreateDataset(dataset.clone()),
             Op::CloneDataset {
@@ -359,6 +370,16 @@ mod tests {
             },
             Op::DestroyDataset(dataset.clone()),
             Op::DestroySnapshot(snapshot),
+            Op::FromHost(FromHost::Take(host.clone())),
+            Op::FromHost(FromHost::Release(host.clone())),
+            Op::FromHost(FromHost::Copy {
+                snapshot: host.clone(),
+                dataset: dataset.clone(),
+            }),
+            Op::FromHost(FromHost::Base {
+                snapshot: host,
+                dataset: dataset.clone(),
+            }),
             Op::MountDataset(dataset.clone()),
             Op::UnmountDataset(dataset.clone()),
             Op::SetQuota {
@@ -449,6 +470,9 @@ mod tests {
                     "destroy"
                         | "remove"
                         | "release"
+                        | "take"
+                        | "copy"
+                        | "base"
                         | "no"
                         | "rename"
                         | "promote"

@@ -132,12 +132,16 @@ cache = "{}"
     /// Runs `klee` with these words, which may be quoted by `'`.
     #[track_caller]
     pub fn klee(&self, line: &str) -> Outcome {
+        Outcome::of(&format!("klee {line}"), &mut self.klee_command(line))
+    }
+
+    fn klee_command(&self, line: &str) -> Command {
         let mut command = Command::new(&self.programs.klee);
         command
             .args(words(line))
             .env("KLEE_HOST", format!("http://{}", self.socket().display()))
             .current_dir(self.sandbox.directory());
-        Outcome::of(&format!("klee {line}"), &mut command)
+        command
     }
 
     /// Runs one of the host's tools, as an administrator would.

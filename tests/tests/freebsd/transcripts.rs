@@ -2,18 +2,23 @@
 
 use crate::host::FreeBsdHost;
 
+/// Runs `klee` and notes what was done to the host.
+fn step(host: &FreeBsdHost, text: &mut String, line: &str) {
+    host.transcript();
+    host.klee(line).ok();
+    note(host, text, &format!("klee {line}"));
+}
+
+/// Notes what was done to the host since it was looked at last.
+fn note(host: &FreeBsdHost, text: &mut String, heading: &str) {
+    text.push_str(&format!("== {heading}\n{}\n", without_races(&host.transcript())));
+}
+
 #[test]
 fn a_container_on_a_network_with_a_published_port() {
     let host = FreeBsdHost::with_minimal_image();
     let mut text = String::new();
-    let mut step = |line: &str| {
-        host.transcript();
-        host.klee(line).ok();
-        text.push_str(&format!(
-            "== klee {line}\n{}\n",
-            without_races(&host.transcript())
-        ));
-    };
+    let mut step = |line: &str| step(&host, &mut text, line);
     step("network create -t bridge --subnet 10.13.37.0/24 lan");
     step("volume create data");
     step(
@@ -24,6 +29,20 @@ fn a_container_on_a_network_with_a_published_port() {
     step("container stop web");
     step("container rm web");
     step("network rm lan");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_running_container_is_connected_and_disconnected() {
+    let host = FreeBsdHost::with_minimal_image();
+    let mut text = String::new();
+    let mut step = |line: &str| step(&host, &mut text, line);
+    step("network create -t loopback --subnet 10.1.0.0/24 services");
+    step("network create -t bridge --subnet 10.2.0.0/24 --subnet6 fd00:2::/64 lan");
+    step("run -d --name web -l ipnet -n services minimal /bin/busybox sleep 1000");
+    step("network connect lan web");
+    step("network disconnect lan web");
+    step("container rm -f web");
     insta::assert_snapshot!(text);
 }
 

@@ -13,6 +13,7 @@ use crate::Engine;
 use crate::cancel::Cancel;
 use crate::error::{EngineError, Result};
 use crate::image::FINAL_SNAPSHOT;
+use crate::image::host_dataset::HostSource;
 use crate::parse;
 
 /// A line is sent for every so many entries of an archive.
@@ -30,14 +31,17 @@ impl Engine {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Id> {
         let (name, tag) = parse::nametag(&config.tag)?;
-        let source = Source::of(config)?;
+        let source = Source::of(self, config)?;
         let id = Id::generate();
         let dataset = DatasetName::image(&id);
         self.transact(
             "create image",
             &Object::Image(id.clone()),
             |transaction| {
-                transaction.apply(Op::CreateDataset(dataset.clone()))?;
+                match &source {
+                    Source::HostDataset(host) => host.make(transaction, &id, progress)?,
+                    _ => transaction.apply(Op::CreateDataset(dataset.clone()))?,
+                }
                 transaction.in_root(&dataset, |_, root| {
                     source.fill(root, cancel, progress)?;
                     if config.dns {
@@ -87,10 +91,14 @@ impl Engine {
 enum Source {
     Programs(Vec<PathBuf>),
     Archive(PathBuf),
+    HostDataset(HostSource),
 }
 
 impl Source {
-    fn of(config: &ImageCreateConfig) -> Result<Self> {
+    fn of(engine: &Engine, config: &ImageCreateConfig) -> Result<Self> {
+        if let Some(source) = HostSource::of(engine, config)? {
+            return Ok(Self::HostDataset(source));
+        }
         match config.method {
             ImageCreateMethod::Host if config.programs.is_empty() => Err(EngineError::invalid(
                 "no programs given: name at least one, such as /bin/sh",
@@ -138,6 +146,8 @@ impl Source {
                 unpacked?;
                 progress("Succesfully extracted binaries, creating image...\n");
             }
+            // Its files are there with the dataset.
+            Self::HostDataset(_) => {}
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod build;
 mod commit;
 mod create;
 mod history;
+mod host_dataset;
 mod measure;
 pub(crate) mod pins;
 mod remove;

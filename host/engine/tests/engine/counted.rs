@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, Result, Usage, Watch,
 };
@@ -95,6 +95,10 @@ impl Platform for Counted {
 
     fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
         self.sim.origin(dataset)
+    }
+
+    fn has_host_dataset(&self, dataset: &HostDataset) -> Result<bool> {
+        self.sim.has_host_dataset(dataset)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

@@ -8,7 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kleene_api::{ContainerConfig, ImageBuildConfig, ImageCommitConfig, NetworkConfig, NetworkDriver};
+use kleene_api::{
+    ContainerConfig, ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod,
+    NetworkConfig, NetworkDriver,
+};
 use kleene_engine::{BuildEvent, Cancel, Engine, EngineError};
 use kleene_platform::Platform;
 use kleene_sim::{DaemonDied, Fault, When};
@@ -229,6 +232,68 @@ fn creating_an_image() {
             engine.create_image(&config, &Cancel::new(), &mut |_| {})?;
             Ok(())
         },
+    };
+    case.endures_every_fault();
+}
+
+/// An image of a dataset of the host, by this method.
+fn of_host_dataset(method: ImageCreateMethod) -> ImageCreateConfig {
+    ImageCreateConfig {
+        zfs_dataset: "tank/base".to_owned(),
+        tag: "of-host".to_owned(),
+        dns: false,
+        localtime: false,
+        ..ImageCreateConfig::new(method)
+    }
+}
+
+fn plant_dataset(world: &World, _: &Engine) -> Result<(), EngineError> {
+    let planted = world
+        .sim
+        .plant_dataset(&"tank/base".parse().unwrap(), "file", "of the host");
+    planted.unwrap();
+    Ok(())
+}
+
+#[test]
+fn copying_a_dataset_of_the_host_to_an_image() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: plant_dataset,
+        act: |_, engine| {
+            let config = of_host_dataset(ImageCreateMethod::ZfsCopy);
+            engine.create_image(&config, &Cancel::new(), &mut |_| {})?;
+            Ok(())
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn cloning_a_dataset_of_the_host_to_an_image() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: plant_dataset,
+        act: |_, engine| {
+            let config = of_host_dataset(ImageCreateMethod::ZfsClone);
+            engine.create_image(&config, &Cancel::new(), &mut |_| {})?;
+            Ok(())
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn removing_an_image_that_is_a_clone_of_the_hosts() {
+    let case = UseCase {
+        promise: Promise::Resumable,
+        prepare: |world, engine| {
+            plant_dataset(world, engine)?;
+            let config = of_host_dataset(ImageCreateMethod::ZfsClone);
+            engine.create_image(&config, &Cancel::new(), &mut |_| {})?;
+            Ok(())
+        },
+        act: |_, engine| engine.remove_image("of-host"),
     };
     case.endures_every_fault();
 }

@@ -52,6 +52,62 @@ fn an_archive_makes_an_image_and_tells_how_far_it_is() {
     ");
 }
 
+fn of_host_dataset(method: ImageCreateMethod, dataset: &str) -> ImageCreateConfig {
+    ImageCreateConfig {
+        zfs_dataset: dataset.to_owned(),
+        tag: "of-host".to_owned(),
+        dns: false,
+        localtime: false,
+        ..ImageCreateConfig::new(method)
+    }
+}
+
+#[test]
+fn a_dataset_of_the_host_is_copied_or_cloned_and_left_as_it_was() {
+    for method in [ImageCreateMethod::ZfsCopy, ImageCreateMethod::ZfsClone] {
+        let world = World::new();
+        let engine = world.open();
+        world
+            .sim
+            .plant_dataset(&"tank/base".parse().unwrap(), "file", "of the host")
+            .unwrap();
+        let before = world.sim.inventory();
+        let mut lines = String::new();
+        let config = of_host_dataset(method, "tank/base");
+        let id = engine
+            .create_image(&config, &Cancel::new(), &mut |line| lines.push_str(line))
+            .unwrap();
+        let file = world.files_of(&format!("image/{id}")).join("file");
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "of the host");
+        let made = world.sim.inventory().since(&before);
+        let has_snapshot = made.contains(&format!("snapshot tank/base@{id} of the host"));
+        match method {
+            ImageCreateMethod::ZfsCopy => {
+                assert!(lines.starts_with("copying dataset into the new image"), "{lines}");
+                assert!(!has_snapshot, "{made}");
+            }
+            _ => {
+                assert_eq!(lines, "cloning dataset...\n");
+                assert!(has_snapshot, "{made}");
+            }
+        }
+        engine.remove_image("of-host").unwrap();
+        assert_eq!(world.sim.inventory().since(&before), "");
+    }
+}
+
+#[test]
+fn a_dataset_that_the_host_has_not_is_refused() {
+    let world = World::new();
+    let engine = world.open();
+    for dataset in ["tank/none", "/tank/base", "", "-r"] {
+        let config = of_host_dataset(ImageCreateMethod::ZfsClone, dataset);
+        let refused = refusal(create(&engine, &config));
+        assert!(refused.starts_with("invalid dataset"), "{refused}");
+    }
+    assert!(engine.images().unwrap().is_empty());
+}
+
 #[test]
 fn a_source_that_cannot_be_used_leaves_nothing() {
     let world = World::new();

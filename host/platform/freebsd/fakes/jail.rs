@@ -260,8 +260,8 @@ fn run_first(order: &Order<'_>, host: &Host, name: &str, path: &str) -> Reply {
     for line in order.all("exec.start") {
         let words: Vec<&str> = line.split_whitespace().collect();
         let reply = match words.as_slice() {
-            ["ifconfig", rest @ ..] => host.change(|state| crate::ifconfig::in_jail(state, name, rest)),
-            ["route", "add", _family, "default", gateway] => {
+            ["/sbin/ifconfig", rest @ ..] => host.change(|state| crate::ifconfig::in_jail(state, name, rest)),
+            ["/sbin/route", "add", _family, "default", gateway] => {
                 say(format!("add net default: gateway {gateway}\n"))
             }
             _ => chrooted(path, &["/bin/sh", "-c", line], None),

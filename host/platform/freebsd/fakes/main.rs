@@ -24,13 +24,15 @@ use std::process::ExitCode;
 use state::Host;
 
 /// The tools it is.
-const TOOLS: [&str; 17] = [
+const TOOLS: [&str; 20] = [
     "ifconfig",
     "jail",
     "jexec",
     "jls",
     "kldload",
     "kldstat",
+    "kldunload",
+    "mdconfig",
     "mount",
     "mount_nullfs",
     "netstat",
@@ -42,6 +44,7 @@ const TOOLS: [&str; 17] = [
     "umount",
     "uname",
     "zfs",
+    "zpool",
 ];
 
 /// What a tool answers.
@@ -90,7 +93,12 @@ fn main() -> ExitCode {
     let host = Host::at(directory_of(&called));
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut input = String::new();
-    if tool == "pfctl" && words.last() == Some(&"-") {
+    let reads = match tool.as_str() {
+        "pfctl" => words.last() == Some(&"-"),
+        "zfs" => words.first() == Some(&"receive"),
+        _ => false,
+    };
+    if reads {
         let _ = std::io::stdin().read_to_string(&mut input);
     }
     let reply = match tool.as_str() {
@@ -104,7 +112,8 @@ fn main() -> ExitCode {
         "umount" => host.change(|state| mount::unmount(state, &words)),
         "netstat" => host.change(|state| netstat::netstat(state, &words)),
         "pfctl" => host.change(|state| pfctl::pfctl(state, &words, &input)),
-        "zfs" => host.change(|state| zfs::zfs(state, &host, &words)),
+        "zpool" => host.change(|state| zfs::zpool(state, &host, &words)),
+        "zfs" => host.change(|state| zfs::zfs(state, &host, &words, &input)),
         _ => host.change(|state| system::run(state, &tool, &words)),
     };
     host.record(&tool, &words, &input, reply.code);
@@ -128,7 +137,7 @@ fn install(directory: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(&bin)?;
     std::fs::create_dir_all(directory.join("content"))?;
     let program = std::env::current_exe()?;
-    for tool in TOOLS.into_iter().chain(["zpool"]) {
+    for tool in TOOLS {
         std::os::unix::fs::symlink(&program, bin.join(tool))?;
     }
     Host::at(directory.to_owned()).install()

@@ -13,6 +13,14 @@ pub(crate) fn pfctl(state: &mut State, words: &[&str], input: &str) -> Reply {
                 ..ok()
             }
         }
+        ["-d"] if !state.pf_enabled => no("pfctl: pf not enabled\n"),
+        ["-d"] => {
+            state.pf_enabled = false;
+            Reply {
+                err: "pf disabled\n".to_owned(),
+                ..ok()
+            }
+        }
         ["-s", "info"] => say(format!(
             "Status: {}\n",
             if state.pf_enabled {

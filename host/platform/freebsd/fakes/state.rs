@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) pf_enabled: bool,
     pub(crate) sysctls: BTreeMap<String, String>,
     pub(crate) modules: BTreeSet<String>,
+    /// Memory disks.
+    pub(crate) disks: BTreeSet<String>,
     /// By file and name.
     pub(crate) rc: BTreeMap<String, String>,
 }
@@ -35,6 +37,9 @@ pub(crate) struct Dataset {
     pub(crate) quota: u64,
     pub(crate) created: u64,
     pub(crate) snapshots: Vec<(String, u64)>,
+    /// Snapshots that go with their last clone.
+    #[serde(default)]
+    pub(crate) released: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -153,9 +158,10 @@ impl Host {
     /// Writes a command to the transcript if it may have changed something.
     pub(crate) fn record(&self, tool: &str, words: &[&str], input: &str, code: u8) {
         let looks_only = match tool {
-            "jls" | "ps" | "netstat" | "kldstat" | "uname" | "zpool" => true,
+            "jls" | "ps" | "netstat" | "kldstat" | "uname" => true,
+            "zpool" => words.first() == Some(&"list"),
             "mount" => words.first() == Some(&"--libxo"),
-            "zfs" => matches!(words.first(), Some(&("list" | "get"))),
+            "zfs" => matches!(words.first(), Some(&("list" | "get" | "send"))),
             "ifconfig" => words.len() < 2,
             "sysctl" | "sysrc" => words.contains(&"-n"),
             "pfctl" => words.contains(&"-s") || words.contains(&"-n"),

@@ -1,4 +1,4 @@
-//! sysctl(8), kldstat(8), kldload(8), sysrc(8), uname(1), zpool(8).
+//! sysctl(8), kldstat(8), kldload(8), kldunload(8), sysrc(8), mdconfig(8), uname(1).
 
 use crate::state::State;
 use crate::{Reply, no, ok, say};
@@ -29,17 +29,24 @@ pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
             state.modules.insert((*name).to_owned());
             ok()
         }
+        ("kldunload", [name]) if state.modules.remove(*name) => ok(),
+        ("kldunload", words) => {
+            let name = words.last().unwrap_or(&"");
+            no(format!("kldunload: can't find file {name}\n"))
+        }
+        ("mdconfig", ["-a", "-t", "vnode", "-f", file]) if std::path::Path::new(file).exists() => {
+            let number = (0..)
+                .find(|number| state.disks.insert(format!("md{number}")))
+                .unwrap_or(0);
+            say(format!("md{number}\n"))
+        }
+        ("mdconfig", ["-d", "-u", disk]) if state.disks.remove(*disk) => ok(),
         ("kldload", words) => {
             let name = words.last().unwrap_or(&"");
             no(format!("kldload: can't load {name}: No such file or directory\n"))
         }
         ("sysrc", ["-f", file, rest @ ..]) => sysrc(state, file, rest),
         ("sysrc", rest) => sysrc(state, "/etc/rc.conf", rest),
-        ("zpool", ["list", "-Hp", "-o", "health,capacity", "tank"]) => say("ONLINE\t3\n"),
-        ("zpool", words) => {
-            let pool = words.last().unwrap_or(&"");
-            no(format!("cannot open '{pool}': no such pool\n"))
-        }
         _ => no(format!("usage: {tool}\n")),
     }
 }

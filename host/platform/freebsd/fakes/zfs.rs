@@ -6,7 +6,25 @@ use std::path::{Path, PathBuf};
 use crate::state::{Dataset, Host, State, real};
 use crate::{Reply, no, ok, say};
 
-pub(crate) fn zfs(state: &mut State, host: &Host, words: &[&str]) -> Reply {
+/// zpool(8): a pool is a dataset above which there is none. What it lies on is nobody's business.
+pub(crate) fn zpool(state: &mut State, host: &Host, words: &[&str]) -> Reply {
+    let pool = Pool { host };
+    let exists = |state: &State, name: &str| state.datasets.contains_key(name);
+    let result = match words {
+        ["list", "-Hp", "-o", "health,capacity", name] if exists(state, name) => Ok(say("ONLINE\t3\n")),
+        ["list", "-H", "-o", "name", name] if exists(state, name) => Ok(say(format!("{name}\n"))),
+        ["create", "-o", _, "-O", _, name, _disk] if !exists(state, name) => pool.create_pool(state, name),
+        ["destroy", "-f", name] if exists(state, name) => pool.destroy(state, name, true),
+        _ => {
+            let pool = words.last().unwrap_or(&"");
+            Err(no(format!("cannot open '{pool}': no such pool\n")))
+        }
+    };
+    result.unwrap_or_else(|reply| reply)
+}
+
+/// `input` is what [`send`](Pool::send) printed.
+pub(crate) fn zfs(state: &mut State, host: &Host, words: &[&str], input: &str) -> Reply {
     let pool = Pool { host };
     let (flags, names) = split(words);
     let result = match (words.first(), names.as_slice()) {
@@ -15,11 +33,15 @@ pub(crate) fn zfs(state: &mut State, host: &Host, words: &[&str]) -> Reply {
         (Some(&"snapshot"), [snapshot]) => pool.snapshot(state, snapshot),
         (Some(&"rename"), [from, to]) => pool.rename(state, from, to),
         (Some(&"promote"), [name]) => pool.promote(state, name),
+        (Some(&"send"), [snapshot]) => pool.send(state, snapshot),
+        (Some(&"receive"), [name]) => pool.receive(state, name, input.trim()),
+        (Some(&"destroy"), [name]) if flags.contains(&"-d") => pool.release(state, name),
         (Some(&"destroy"), [name]) => pool.destroy(state, name, flags.contains(&"-r")),
         (Some(&"mount"), [name]) => pool.mount(state, name),
         (Some(&"unmount"), [name]) => pool.unmount(state, name),
         (Some(&"set"), [setting, name]) => set(state, setting, name),
         (Some(&"list"), [name]) => pool.list(state, words, name),
+        (Some(&"list"), []) => pool.list_pools(state, words),
         _ => Err(no(format!("unrecognized command '{}'\n", words.join(" ")))),
     };
     result.unwrap_or_else(|reply| reply)
@@ -28,11 +50,12 @@ pub(crate) fn zfs(state: &mut State, host: &Host, words: &[&str]) -> Reply {
 /// Options with their values, and what is left.
 fn split<'a>(words: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
     let (mut flags, mut names) = (Vec::new(), Vec::new());
+    let is_list = words.first() == Some(&"list");
     let mut words = words.iter().skip(1);
     while let Some(word) = words.next() {
         if word.starts_with('-') {
             flags.push(*word);
-            if matches!(*word, "-o" | "-t" | "-d") {
+            if matches!(*word, "-o" | "-t") || (is_list && *word == "-d") {
                 flags.extend(words.next());
             }
         } else {
@@ -121,6 +144,11 @@ impl Pool<'_> {
         self.add(state, name, None, !flags.contains(&"canmount=noauto"))
     }
 
+    fn create_pool(&self, state: &mut State, name: &str) -> Answer {
+        fs::create_dir(self.content(name)).map_err(failed("create"))?;
+        self.add(state, name, None, true)
+    }
+
     fn copy(&self, from: &Path, to: &Path) -> Result<(), Reply> {
         real(
             "/bin/cp",
@@ -135,6 +163,69 @@ impl Pool<'_> {
         self.check_new(state, name)?;
         self.copy(&self.content(snapshot), &self.content(name))?;
         self.add(state, name, Some(snapshot), false)
+    }
+
+    /// A stream is the name of what is in it.
+    fn send(&self, state: &State, snapshot: &str) -> Answer {
+        if self.has_snapshot(state, snapshot) {
+            Ok(say(format!("{snapshot}\n")))
+        } else {
+            Err(absent(snapshot))
+        }
+    }
+
+    fn receive(&self, state: &mut State, name: &str, stream: &str) -> Answer {
+        let Some((_, tag)) = stream
+            .split_once('@')
+            .filter(|_| self.has_snapshot(state, stream))
+        else {
+            return Err(no("cannot receive: failed to read from stream\n"));
+        };
+        if state.datasets.contains_key(name) {
+            return Err(no(format!(
+                "cannot receive new filesystem stream: destination '{name}' exists\nmust specify -F to overwrite it\n"
+            )));
+        }
+        self.check_new(state, name)?;
+        self.copy(&self.content(stream), &self.content(name))?;
+        self.add(state, name, None, false)?;
+        self.snapshot(state, &format!("{name}@{tag}"))
+    }
+
+    /// Destroys a snapshot now or with its last clone.
+    fn release(&self, state: &mut State, snapshot: &str) -> Answer {
+        let (dataset, tag) = snapshot.split_once('@').unwrap_or((snapshot, ""));
+        let has_clones = state
+            .datasets
+            .values()
+            .any(|clone| clone.origin.as_deref() == Some(snapshot));
+        if !has_clones || !self.has_snapshot(state, snapshot) {
+            return self.destroy_snapshot(state, snapshot, dataset, tag);
+        }
+        if let Some(dataset) = state.datasets.get_mut(dataset) {
+            dataset.released.insert(tag.to_owned());
+        }
+        Ok(ok())
+    }
+
+    /// What was released goes with its last clone.
+    fn drop_released(&self, state: &mut State) -> Answer {
+        let released: Vec<(String, String)> = state
+            .datasets
+            .iter()
+            .flat_map(|(name, dataset)| dataset.released.iter().map(|tag| (name.clone(), tag.clone())))
+            .collect();
+        for (name, tag) in released {
+            let snapshot = format!("{name}@{tag}");
+            let is_origin = |clone: &Dataset| clone.origin.as_deref() == Some(&snapshot);
+            if !state.datasets.values().any(is_origin) {
+                if let Some(dataset) = state.datasets.get_mut(&name) {
+                    dataset.released.remove(&tag);
+                }
+                self.destroy_snapshot(state, &snapshot, &name, &tag)?;
+            }
+        }
+        Ok(ok())
     }
 
     fn has_snapshot(&self, state: &State, snapshot: &str) -> bool {
@@ -275,6 +366,23 @@ impl Pool<'_> {
         if let Some((dataset, tag)) = name.split_once('@') {
             return self.destroy_snapshot(state, name, dataset, tag);
         }
+        if !state.datasets.contains_key(name) {
+            return Err(absent(name));
+        }
+        let below = format!("{name}/");
+        let children: Vec<String> = state
+            .datasets
+            .keys()
+            .filter(|other| other.starts_with(&below))
+            .cloned()
+            .collect();
+        if !recursive && !children.is_empty() {
+            return Err(no(format!("cannot destroy '{name}': filesystem has children\n")));
+        }
+        // Those below others first; clones of what is destroyed along are no hindrance to zfs(8), but nobody asks.
+        for child in children.iter().rev() {
+            self.destroy(state, child, true)?;
+        }
         let Some(dataset) = state.datasets.get(name) else {
             return Err(absent(name));
         };
@@ -301,7 +409,7 @@ impl Pool<'_> {
             fs::remove_dir_all(self.content(name)).map_err(failed("destroy"))?;
         }
         state.datasets.remove(name);
-        Ok(ok())
+        self.drop_released(state)
     }
 
     fn destroy_snapshot(&self, state: &mut State, name: &str, dataset: &str, tag: &str) -> Answer {
@@ -325,6 +433,15 @@ impl Pool<'_> {
             dataset.snapshots.retain(|(name, _)| name != tag);
         }
         Ok(ok())
+    }
+
+    fn list_pools(&self, state: &State, words: &[&str]) -> Answer {
+        let pools = state.datasets.keys().filter(|name| !name.contains('/'));
+        let mut out = String::new();
+        for pool in pools {
+            out.push_str(&self.list(state, words, pool)?.out);
+        }
+        Ok(say(out))
     }
 
     fn list(&self, state: &State, words: &[&str], name: &str) -> Answer {

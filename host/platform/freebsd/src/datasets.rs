@@ -20,7 +20,7 @@ const PARENTS: [&str; 3] = ["image", "container", "volumes"];
 /// Kleene's datasets.
 #[derive(Debug)]
 pub(crate) struct Datasets {
-    tools: Tools,
+    pub(crate) tools: Tools,
     root: String,
     mountpoint: PathBuf,
     /// Datasets to which an administrator gave a mount point of their own.
@@ -63,7 +63,7 @@ impl Datasets {
             .unwrap_or_else(|| self.mountpoint.join(name.as_str()))
     }
 
-    fn look(&self, name: &DatasetName) -> Result<Option<Dataset>> {
+    pub(crate) fn look(&self, name: &DatasetName) -> Result<Option<Dataset>> {
         let found = look(&self.tools, &self.full(name)).or_failed(|| format!("read dataset {name}"))?;
         let mountpoint = found
             .as_ref()
@@ -107,7 +107,7 @@ impl Datasets {
         self.make(name, Some(snapshot), command, action)
     }
 
-    fn make(
+    pub(crate) fn make(
         &self,
         name: &DatasetName,
         origin: Option<&SnapshotName>,
@@ -352,7 +352,7 @@ impl Datasets {
         self.relative(found.origin.as_deref()?)?.parse().ok()
     }
 
-    fn absent_is_fine(
+    pub(crate) fn absent_is_fine(
         &self,
         result: std::result::Result<String, ToolError>,
         object: String,
@@ -365,7 +365,7 @@ impl Datasets {
     }
 
     /// A refusal as the kind of error that callers act on.
-    fn refused(&self, error: ToolError, object: String, action: String) -> PlatformError {
+    pub(crate) fn refused(&self, error: ToolError, object: String, action: String) -> PlatformError {
         match refusal(&error) {
             Refusal::Busy(_) => PlatformError::Busy {
                 object,
@@ -407,7 +407,7 @@ pub fn mountpoint(tools: &Tools, root: &str) -> Result<PathBuf> {
 }
 
 /// A dataset or snapshot by its full name, if there is one.
-fn look(tools: &Tools, full: &str) -> crate::command::Result<Option<Dataset>> {
+pub(crate) fn look(tools: &Tools, full: &str) -> crate::command::Result<Option<Dataset>> {
     match tools.read(&zfs::list_one(full), zfs::parse_list) {
         Ok(found) => Ok(found.into_iter().next()),
         Err(error) if refusal(&error) == Refusal::Absent => Ok(None),
@@ -415,7 +415,7 @@ fn look(tools: &Tools, full: &str) -> crate::command::Result<Option<Dataset>> {
     }
 }
 
-fn object(name: &DatasetName) -> String {
+pub(crate) fn object(name: &DatasetName) -> String {
     format!("dataset {name}")
 }
 

@@ -55,7 +55,9 @@ pub enum Error {
         release: String,
     },
     /// No such user in the jail.
-    #[error("user '{0}' does not exist in the container's /etc/passwd")]
+    #[error(
+        "user '{0}' does not exist in the container: neither /etc/passwd nor the database of pwd_mkdb(8) has it"
+    )]
     UnknownUser(String),
 }
 

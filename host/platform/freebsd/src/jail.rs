@@ -10,6 +10,7 @@ use kleene_plan::{Id, JailInterface, JailNetwork, JailSpec, ProcessSpec};
 
 use crate::command::{Command, Program, ToolError};
 use crate::parameters::Parameters;
+use crate::users::User;
 
 const JAIL: Program = Program("/usr/sbin/jail");
 const JEXEC: Program = Program("/usr/sbin/jexec");
@@ -20,8 +21,8 @@ pub(crate) const DEFAULT_STOP: &str = "/bin/sh /etc/rc.shutdown";
 
 /// Makes a jail and runs its first process. The jail ends with its last process.
 ///
-/// `user` is `None` where the jail knows no users at all.
-pub(crate) fn create(jail: &JailSpec, process: &ProcessSpec, user: Option<&str>) -> Command {
+/// `user` is `None` where the jail knows no users at all; then jail(8) must not look for one, as it does for `exec.clean`.
+pub(crate) fn create(jail: &JailSpec, process: &ProcessSpec, user: Option<&User>) -> Command {
     Command::new(JAIL)
         .arg("-c")
         .arg(format!("path={}", jail.root.display()))
@@ -39,17 +40,18 @@ pub(crate) fn modify(jail: &Id, key: &str, value: &str) -> Command {
 }
 
 /// Runs one more process in a jail.
-pub(crate) fn join(jail: &Id, process: &ProcessSpec, user: Option<&str>) -> Command {
+pub(crate) fn join(jail: &Id, process: &ProcessSpec, user: Option<&User>) -> Command {
+    let login = user.filter(|user| user.has_home).map(|_| "-l");
     Command::new(JEXEC)
-        .arg("-l")
-        .args(user.into_iter().flat_map(|user| ["-U", user]))
+        .args(login)
+        .args(user.into_iter().flat_map(|user| ["-U", &user.name]))
         .args([jail.as_str(), "/usr/bin/env"])
         .args(program(process))
 }
 
 /// Runs a line of shell in a jail, as jail(8) does with the commands among its parameters.
 pub(crate) fn run_line(jail: &Id, line: &str) -> Command {
-    Command::new(JEXEC).args(["-l", jail.as_str(), "/bin/sh", "-c", line])
+    Command::new(JEXEC).args([jail.as_str(), "/bin/sh", "-c", line])
 }
 
 /// Runs a line of shell on the host.
@@ -99,7 +101,8 @@ fn borrowed(address: &IpAddr) -> String {
     }
 }
 
-/// Interfaces are in the jail before the commands of `exec.start` run, and those before the first process.
+/// Interfaces are in the jail before the commands of `exec.start` run, and those before the first process. Whole paths:
+/// with `exec.clean` jail(8) searches in `/bin` and `/usr/bin` only.
 fn own_stack(interfaces: &[JailInterface], default_routes: &[IpAddr]) -> Vec<String> {
     let mut parameters = vec!["vnet".to_owned()];
     parameters.extend(
@@ -108,11 +111,11 @@ fn own_stack(interfaces: &[JailInterface], default_routes: &[IpAddr]) -> Vec<Str
             .map(|interface| format!("vnet.interface={}", interface.name)),
     );
     let mut start = |line: String| parameters.push(format!("exec.start={line}"));
-    start("ifconfig lo0 inet 127.0.0.1/8 up".to_owned());
+    start("/sbin/ifconfig lo0 inet 127.0.0.1/8 up".to_owned());
     for interface in interfaces {
         let name = &interface.name;
         if interface.addresses.iter().any(|address| address.addr().is_ipv6()) {
-            start(format!("ifconfig {name} inet6 no_dad"));
+            start(format!("/sbin/ifconfig {name} inet6 no_dad"));
         }
         for address in &interface.addresses {
             let family = if matches!(address, IpNet::V4(_)) {
@@ -120,23 +123,27 @@ fn own_stack(interfaces: &[JailInterface], default_routes: &[IpAddr]) -> Vec<Str
             } else {
                 "inet6"
             };
-            start(format!("ifconfig {name} {family} {address}"));
+            start(format!("/sbin/ifconfig {name} {family} {address}"));
         }
         if interface.addresses.is_empty() {
-            start(format!("ifconfig {name} up"));
+            start(format!("/sbin/ifconfig {name} up"));
         }
     }
     for gateway in default_routes {
         let family = if gateway.is_ipv4() { "-inet" } else { "-inet6" };
-        start(format!("route add {family} default {gateway}"));
+        start(format!("/sbin/route add {family} default {gateway}"));
     }
     parameters
 }
 
 /// What holds unless the user says something else.
-fn defaults(jail: &JailSpec, user: Option<&str>) -> Vec<String> {
+fn defaults(jail: &JailSpec, user: Option<&User>) -> Vec<String> {
     let given = Parameters(&jail.parameters);
-    let user = user.map(|user| format!("exec.jail_user={user}"));
+    // Our own environment is a clean one already.
+    let clean = user
+        .filter(|user| user.has_home)
+        .map(|_| "exec.clean=true".to_owned());
+    let user = user.map(|user| format!("exec.jail_user={}", user.name));
     let defaults = [
         (
             &["mount.devfs", "mount.nodevfs"][..],
@@ -146,10 +153,7 @@ fn defaults(jail: &JailSpec, user: Option<&str>) -> Vec<String> {
             &["exec.stop", "exec.nostop"],
             Some(format!("exec.stop={DEFAULT_STOP}")),
         ),
-        (
-            &["exec.clean", "exec.noclean"],
-            Some("exec.clean=true".to_owned()),
-        ),
+        (&["exec.clean", "exec.noclean"], clean),
         (&["exec.jail_user"], user),
         (&["host.hostname"], Some(format!("host.hostname={}", jail.id))),
     ];
@@ -199,6 +203,13 @@ mod tests {
         }
     }
 
+    fn user(name: &str) -> User {
+        User {
+            name: name.to_owned(),
+            has_home: name == "root",
+        }
+    }
+
     fn ls() -> ProcessSpec {
         ProcessSpec {
             argv: vec!["/bin/ls".to_owned(), "/".to_owned()],
@@ -211,7 +222,7 @@ mod tests {
 
     /// An argument per line.
     fn arguments(network: JailNetwork, parameters: &[&str]) -> String {
-        create(&jail(network, parameters), &ls(), Some("root"))
+        create(&jail(network, parameters), &ls(), Some(&user("root")))
             .arguments
             .join("\n")
     }
@@ -271,28 +282,55 @@ mod tests {
             "exec.nostop",
             "mount.devfs=false",
         ];
-        let defaults = defaults(&jail(JailNetwork::Inherit, &parameters), Some("root"));
+        let defaults = defaults(&jail(JailNetwork::Inherit, &parameters), Some(&user("root")));
         assert_eq!(defaults, ["exec.jail_user=root"]);
     }
 
     #[test]
     fn a_parameter_that_only_begins_like_a_default_leaves_it() {
-        let defaults = defaults(&jail(JailNetwork::Inherit, &["exec.stopping=x"]), Some("root"));
+        let defaults = defaults(
+            &jail(JailNetwork::Inherit, &["exec.stopping=x"]),
+            Some(&user("root")),
+        );
         assert!(defaults.contains(&format!("exec.stop={DEFAULT_STOP}")));
     }
 
     #[test]
     fn a_further_process_joins_by_jexec() {
         let id = ID.parse().unwrap();
-        let command = join(&id, &ls(), Some("www"));
+        let command = join(&id, &ls(), Some(&user("root")));
         assert_eq!(
             command.to_string(),
-            "jexec -l -U www c0ffee001122 /usr/bin/env A=1 /bin/ls /"
+            "jexec -l -U root c0ffee001122 /usr/bin/env A=1 /bin/ls /"
         );
+    }
+
+    #[test]
+    fn a_user_without_a_home_is_not_logged_in() {
+        let id = ID.parse().unwrap();
+        let command = join(&id, &ls(), Some(&user("www")));
+        assert_eq!(
+            command.to_string(),
+            "jexec -U www c0ffee001122 /usr/bin/env A=1 /bin/ls /"
+        );
+        let parameters = defaults(&jail(JailNetwork::Inherit, &[]), Some(&user("www")));
+        assert!(parameters.contains(&"exec.jail_user=www".to_owned()));
+        assert!(!parameters.contains(&"exec.clean=true".to_owned()));
+    }
+
+    #[test]
+    fn where_there_are_no_users_none_is_asked_for() {
+        let id = ID.parse().unwrap();
         let command = join(&id, &ls(), None);
         assert_eq!(
             command.to_string(),
-            "jexec -l c0ffee001122 /usr/bin/env A=1 /bin/ls /"
+            "jexec c0ffee001122 /usr/bin/env A=1 /bin/ls /"
+        );
+        let parameters = defaults(&jail(JailNetwork::Inherit, &[]), None);
+        assert!(
+            !parameters
+                .iter()
+                .any(|text| text.contains("user") || text.contains("clean"))
         );
     }
 
@@ -302,7 +340,7 @@ mod tests {
             directory: Some("/usr/my src".into()),
             ..ls()
         };
-        let command = join(&ID.parse().unwrap(), &process, Some("root"));
+        let command = join(&ID.parse().unwrap(), &process, Some(&user("root")));
         assert_eq!(
             command.arguments[5..],
             [
@@ -323,7 +361,7 @@ mod tests {
             argv: vec!["echo".to_owned(), "two words".to_owned(), String::new()],
             ..ls()
         };
-        let arguments = create(&jail(JailNetwork::Inherit, &[]), &process, Some("root")).arguments;
+        let arguments = create(&jail(JailNetwork::Inherit, &[]), &process, Some(&user("root"))).arguments;
         assert_eq!(arguments[arguments.len() - 3..], ["echo", "two words", ""]);
     }
 

@@ -88,8 +88,12 @@ impl FreeBsdLauncher {
             root.make_dir_all("dev")
                 .step(|| "make /dev in the container".to_owned())?;
         }
-        let user = users::name_in(&root, &launch.process.user)?;
-        let command = jail::create(jail, &launch.process, user.as_deref());
+        if let Some(command) = users::make_database(&root)? {
+            let step = || "make the database of the container's users".to_owned();
+            self.tools.run(&command).map(drop).step(step)?;
+        }
+        let user = users::user_in(&root, &launch.process.user)?;
+        let command = jail::create(jail, &launch.process, user.as_ref());
         tracing::debug!(%command, "starting");
         let step = || format!("start jail '{}'", jail.id);
         let (mut process, io) =
@@ -152,8 +156,8 @@ impl FreeBsdLauncher {
     fn join(&self, launch: &Launch) -> Result<Launched> {
         let id = &launch.jail.id;
         let root = Root::open(&launch.jail.root).step(|| format!("open the root of jail '{id}'"))?;
-        let user = users::name_in(&root, &launch.process.user)?;
-        let command = jail::join(id, &launch.process, user.as_deref());
+        let user = users::user_in(&root, &launch.process.user)?;
+        let command = jail::join(id, &launch.process, user.as_ref());
         tracing::debug!(%command, "starting");
         let started = process::start(self.tools.process(&command), launch.process.terminal);
         let (process, io) = started.step(|| format!("start a process in jail '{id}'"))?;

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `command` | a program, its arguments, how it ended |
 //! | `zfs`, `zpool`, `mount`, `ifconfig`, `netstat`, `jail`, `jls`, `pfctl`, `system` | one per tool: what we ask it, what it answers, how it says no |
-//! | `datasets`, `network`, `firewall` | operations, made of those |
+//! | `datasets`, `from_host`, `network`, `firewall` | operations, made of those |
 //! | `launcher`, `process`, `stop` | a jail's beginning and end |
 //! | `pf` | rules as pf.conf(5) writes them |
 //! | `setup` | what the host needs, for `kleened init` and `klee system doctor` |
@@ -21,6 +21,7 @@ mod datasets;
 mod error;
 mod failure;
 mod firewall;
+mod from_host;
 mod ifconfig;
 mod jail;
 mod jail_addresses;
@@ -34,6 +35,7 @@ mod parameters;
 pub mod pf;
 mod pf_conf;
 mod pfctl;
+mod pipe;
 mod platform;
 mod process;
 #[cfg(test)]

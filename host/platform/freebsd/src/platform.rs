@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
@@ -90,6 +90,7 @@ impl Platform for FreeBsdPlatform {
             Op::PromoteDataset { dataset, over } => self.datasets.would_promote(dataset, over),
             Op::DestroyDataset(name) => self.datasets.has_dataset(name),
             Op::DestroySnapshot(snapshot) => self.datasets.has_snapshot(snapshot),
+            Op::FromHost(op) => self.datasets.would_take_from_host(op),
             Op::MountDataset(name) => Ok(!self.datasets.is_mounted(name)?),
             Op::UnmountDataset(name) => self.datasets.is_mounted(name),
             Op::SetQuota { dataset, bytes } => self.datasets.would_limit(dataset, *bytes),
@@ -126,6 +127,7 @@ impl Platform for FreeBsdPlatform {
             Op::PromoteDataset { dataset, over } => self.datasets.promote(dataset, over),
             Op::DestroyDataset(name) => self.datasets.destroy(name),
             Op::DestroySnapshot(snapshot) => self.datasets.destroy_snapshot(snapshot),
+            Op::FromHost(op) => self.datasets.take_from_host(op),
             Op::MountDataset(name) => self.datasets.mount(name),
             Op::UnmountDataset(name) => self.datasets.unmount(name),
             Op::SetQuota { dataset, bytes } => self.datasets.limit(dataset, *bytes),
@@ -175,6 +177,10 @@ impl Platform for FreeBsdPlatform {
 
     fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
         self.datasets.origin_of(dataset)
+    }
+
+    fn has_host_dataset(&self, dataset: &HostDataset) -> Result<bool> {
+        self.datasets.has_host_dataset(dataset)
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

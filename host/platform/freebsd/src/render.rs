@@ -5,7 +5,7 @@ use kleene_plan::{Bridge, InterfaceName, Loopback, Op, Owner, Pair};
 use crate::command::Command;
 use crate::datasets::Datasets;
 use crate::ifconfig::{self, Kind};
-use crate::{firewall, jail_addresses, pf, pfctl, system, zfs};
+use crate::{firewall, from_host, jail_addresses, pf, pfctl, system, zfs};
 
 /// The commands of an operation, one per line.
 pub(crate) fn render(op: &Op, datasets: &Datasets) -> String {
@@ -18,6 +18,7 @@ pub(crate) fn render(op: &Op, datasets: &Datasets) -> String {
         Op::PromoteDataset { dataset, .. } => vec![zfs::promote(&full(dataset))],
         Op::DestroyDataset(name) => vec![zfs::destroy(&full(name))],
         Op::DestroySnapshot(snapshot) => vec![zfs::destroy_snapshot(&full(snapshot))],
+        Op::FromHost(op) => return from_host::render(op, datasets),
         Op::MountDataset(name) => vec![zfs::mount(&full(name))],
         Op::UnmountDataset(name) => vec![zfs::unmount(&full(name))],
         Op::SetQuota { dataset, bytes } => vec![zfs::set_quota(&full(dataset), *bytes)],

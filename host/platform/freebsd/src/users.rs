@@ -4,59 +4,164 @@ use std::io::ErrorKind;
 
 use kleene_rootfs::Root;
 
+use crate::command::{Command, Program};
 use crate::error::{Error, Result, Step};
+
+const PWD_MKDB: Program = Program("/usr/sbin/pwd_mkdb");
+
+/// Where users are, for people to edit and for programs to read.
+const MASTER: &str = "etc/master.passwd";
+const DATABASE: &str = "etc/pwd.db";
 
 /// More than any file of users has.
 const MAX_SIZE: u64 = 16 << 20;
 
-/// The name to give to the tools. `None`: the jail knows no users at all, and its processes are root's.
+/// As whom, in the words of the tools.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct User {
+    /// A name that the jail's files know.
+    pub(crate) name: String,
+    /// Whether the home directory is there. Without one a login fails: jail(8) and jexec(8) change to it in a clean
+    /// environment (`exec.clean`, `-l`), and many of those who own no files have none (`/nonexistent`).
+    pub(crate) has_home: bool,
+}
+
+/// The user in the jail. `None`: the jail knows no users at all, and its processes are root's.
 ///
 /// # Errors
 /// [`Error::UnknownUser`] for a name or number that nobody has: jail(8) would say so after it made the jail.
-pub(crate) fn name_in(root: &Root, user: &str) -> Result<Option<String>> {
-    let passwd = match root.read_file("etc/passwd", MAX_SIZE) {
-        Err(kleene_rootfs::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => None,
-        passwd => Some(passwd.step(|| "read the container's /etc/passwd".to_owned())?),
+pub(crate) fn user_in(root: &Root, user: &str) -> Result<Option<User>> {
+    let passwd = if has_database(root)? {
+        read(root, "etc/passwd")?
+    } else {
+        None
     };
-    match (passwd, user) {
-        (None, "" | "root" | "0") => Ok(None),
-        (None, user) => Err(Error::UnknownUser(user.to_owned())),
-        (Some(_), "") => Ok(Some("root".to_owned())),
-        (Some(passwd), number) if number.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let passwd = String::from_utf8_lossy(&passwd);
-            let name = passwd.lines().find_map(|line| name_of(line, number));
-            let name = name.ok_or_else(|| Error::UnknownUser(number.to_owned()))?;
-            Ok(Some(name.to_owned()))
-        }
-        (Some(passwd), name) => {
-            let passwd = String::from_utf8_lossy(&passwd);
-            let is_known = passwd.lines().any(|line| line.split(':').next() == Some(name));
-            let name = is_known.then(|| name.to_owned());
-            name.map(Some).ok_or_else(|| Error::UnknownUser(user.to_owned()))
-        }
+    let Some(passwd) = passwd else {
+        return match user {
+            "" | "root" | "0" => Ok(None),
+            user => Err(Error::UnknownUser(user.to_owned())),
+        };
+    };
+    let passwd = String::from_utf8_lossy(&passwd);
+    let user = if user.is_empty() { "root" } else { user };
+    let is_number = user.bytes().all(|byte| byte.is_ascii_digit());
+    let found = passwd
+        .lines()
+        .filter_map(Entry::of)
+        .find(|entry| match is_number {
+            true => entry.number == user,
+            false => entry.name == user,
+        });
+    let found = found.ok_or_else(|| Error::UnknownUser(user.to_owned()))?;
+    Ok(Some(User {
+        name: found.name.to_owned(),
+        has_home: root.is_empty_dir(found.home.trim_start_matches('/')).is_ok(),
+    }))
+}
+
+/// Whether the tools will find users: FreeBSD looks in a database that pwd_mkdb(8) makes of `master.passwd`, and never in
+/// the text. Stand-ins look in the text.
+fn has_database(root: &Root) -> Result<bool> {
+    if cfg!(not(target_os = "freebsd")) {
+        return Ok(true);
+    }
+    Ok(read(root, DATABASE)?.is_some())
+}
+
+/// The command that makes the database of users, where there is none and it can be made: in images made of programs, and
+/// where somebody put a `master.passwd`.
+///
+/// # Errors
+/// If the files cannot be read.
+pub(crate) fn make_database(root: &Root) -> Result<Option<Command>> {
+    if read(root, MASTER)?.is_none() || read(root, DATABASE)?.is_some() {
+        return Ok(None);
+    }
+    // Where a link leads elsewhere, elsewhere beneath the root.
+    let etc = root
+        .make_dir_all("etc")
+        .step(|| "look for the container's /etc".to_owned())?;
+    let etc = root.host_path().join(etc);
+    let arguments = ["-p".as_ref(), "-d".as_ref(), etc.as_os_str()];
+    let arguments = arguments.map(|word| word.to_string_lossy().into_owned());
+    Ok(Some(
+        Command::new(PWD_MKDB)
+            .args(arguments)
+            .arg(etc.join("master.passwd").display()),
+    ))
+}
+
+fn read(root: &Root, path: &str) -> Result<Option<Vec<u8>>> {
+    match root.read_file(path, MAX_SIZE) {
+        Err(kleene_rootfs::Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some).step(|| format!("read the container's /{path}")),
     }
 }
 
-/// The name in a line of passwd(5), if the line is about this number.
-fn name_of<'a>(line: &'a str, number: &str) -> Option<&'a str> {
-    let mut fields = line.split(':');
-    let name = fields
-        .next()
-        .filter(|name| !name.is_empty() && !name.starts_with('#'))?;
-    (fields.nth(1)? == number).then_some(name)
+/// A line of passwd(5).
+struct Entry<'a> {
+    name: &'a str,
+    number: &'a str,
+    home: &'a str,
+}
+
+impl<'a> Entry<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(':');
+        let name = fields
+            .next()
+            .filter(|name| !name.is_empty() && !name.starts_with('#'))?;
+        Some(Self {
+            name,
+            number: fields.nth(1)?,
+            home: fields.nth(2).unwrap_or_default(),
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn name(passwd: Option<&str>, user: &str) -> Result<Option<String>> {
+    fn root_with(files: &[(&str, &str)]) -> (tempfile::TempDir, Root) {
         let directory = tempfile::tempdir().unwrap();
-        if let Some(passwd) = passwd {
-            std::fs::create_dir(directory.path().join("etc")).unwrap();
-            std::fs::write(directory.path().join("etc/passwd"), passwd).unwrap();
+        std::fs::create_dir(directory.path().join("etc")).unwrap();
+        for (path, content) in files {
+            std::fs::write(directory.path().join(path), content).unwrap();
         }
-        name_in(&Root::open(directory.path()).unwrap(), user)
+        let root = Root::open(directory.path()).unwrap();
+        (directory, root)
+    }
+
+    fn name(passwd: Option<&str>, user: &str) -> Result<Option<String>> {
+        let files: Vec<_> = passwd.into_iter().map(|text| ("etc/passwd", text)).collect();
+        let (_directory, root) = root_with(&files);
+        Ok(user_in(&root, user)?.map(|user| user.name))
+    }
+
+    #[test]
+    fn a_home_that_is_not_there_is_told() {
+        let (directory, root) = root_with(&[("etc/passwd", PASSWD)]);
+        std::fs::create_dir(directory.path().join("root")).unwrap();
+        assert!(user_in(&root, "root").unwrap().unwrap().has_home);
+        assert!(!user_in(&root, "www").unwrap().unwrap().has_home);
+    }
+
+    #[test]
+    fn a_database_is_made_where_there_is_none_and_users_are_told() {
+        let (directory, root) = root_with(&[]);
+        assert_eq!(make_database(&root).unwrap(), None);
+        let (with_users, root_with_users) = root_with(&[(MASTER, "root::0:0::0:0:root:/root:/bin/sh\n")]);
+        let command = make_database(&root_with_users).unwrap().unwrap();
+        let etc = std::fs::canonicalize(with_users.path().join("etc")).unwrap();
+        let etc = etc.display();
+        assert_eq!(
+            command.to_string(),
+            format!("pwd_mkdb -p -d {etc} {etc}/master.passwd")
+        );
+        let (_all, root_with_all) = root_with(&[(MASTER, ""), (DATABASE, "")]);
+        assert_eq!(make_database(&root_with_all).unwrap(), None);
+        drop(directory);
     }
 
     const PASSWD: &str =

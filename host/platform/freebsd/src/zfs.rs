@@ -69,6 +69,21 @@ pub(crate) fn destroy_snapshot(snapshot: &str) -> Command {
     zfs(["destroy", snapshot])
 }
 
+/// Now, or when its last clone is gone.
+pub(crate) fn release_snapshot(snapshot: &str) -> Command {
+    zfs(["destroy", "-d", snapshot])
+}
+
+/// Prints all that is in a snapshot, for [`receive`].
+pub(crate) fn send(snapshot: &str) -> Command {
+    zfs(["send", snapshot])
+}
+
+/// Makes a dataset of what [`send`] prints, with a snapshot of the same name. It is not mounted.
+pub(crate) fn receive(dataset: &str) -> Command {
+    zfs(["receive", "-u"]).args(NOT_BY_ITSELF).arg(dataset)
+}
+
 pub(crate) fn mount(dataset: &str) -> Command {
     zfs(["mount", dataset])
 }
@@ -256,6 +271,9 @@ mod tests {
             rename("tank/kleene/container/b", "tank/kleene/image/b"),
             destroy("tank/kleene/container/b"),
             destroy_snapshot("tank/kleene/image/a@image"),
+            release_snapshot("tank/base@0a1b2c3d4e5f"),
+            send("tank/base@0a1b2c3d4e5f"),
+            receive("tank/kleene/image/0a1b2c3d4e5f"),
             mount("tank/kleene/container/b"),
             unmount("tank/kleene/container/b"),
             set_quota("tank/kleene/volumes/data", Some(1 << 30)),

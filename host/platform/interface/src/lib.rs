@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use error::PlatformError;
 pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Usage};
-use kleene_plan::{DatasetName, Id, InterfaceName, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, InterfaceName, Launch, Op, SnapshotName};
 use kleene_supervisor::Connection;
 pub use watch::Watch;
 
@@ -85,6 +85,17 @@ pub trait Platform: Debug + Send + Sync {
     /// # Errors
     /// [`PlatformError::NotFound`] if there is no such dataset.
     fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>>;
+
+    /// Whether the host has a dataset of this name, which need not be Kleene's: images can be made of it.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotSupported`] on a host without ZFS.
+    fn has_host_dataset(&self, dataset: &HostDataset) -> Result<bool> {
+        Err(PlatformError::NotSupported {
+            what: format!("dataset {dataset} of the host"),
+            reason: "it keeps files in no datasets of ZFS".to_owned(),
+        })
+    }
 
     // Network
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use kleene_plan::{Bridge, DatasetName, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule, SnapshotName};
+use kleene_plan::{
+    Bridge, DatasetName, FromHost, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule, SnapshotName,
+};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
@@ -114,6 +116,14 @@ impl LinuxPlatform {
     }
 }
 
+/// Datasets of the host are ZFS's.
+fn no_zfs(op: &FromHost) -> PlatformError {
+    PlatformError::NotSupported {
+        what: op.to_string(),
+        reason: "containers' files are layers of overlayfs here, not datasets of ZFS".to_owned(),
+    }
+}
+
 fn no_quota() -> PlatformError {
     PlatformError::NotSupported {
         what: "a limit on the size of a dataset".to_owned(),
@@ -135,6 +145,7 @@ impl Platform for LinuxPlatform {
             Op::PromoteDataset { dataset, over } => self.layers.would_promote(dataset, over)?,
             Op::DestroyDataset(name) => self.layers.has_dataset(name),
             Op::DestroySnapshot(name) => self.layers.has_snapshot(name),
+            Op::FromHost(op) => return Err(no_zfs(op)),
             Op::MountDataset(name) => !self.layers.is_mounted(name)?,
             Op::UnmountDataset(name) => self.layers.would_unmount(name)?,
             Op::SetQuota { bytes: None, .. } => false,
@@ -179,6 +190,7 @@ impl Platform for LinuxPlatform {
             Op::PromoteDataset { dataset, over } => self.layers.promote(dataset, over),
             Op::DestroyDataset(name) => self.layers.destroy(name),
             Op::DestroySnapshot(name) => self.layers.destroy_snapshot(name),
+            Op::FromHost(op) => Err(no_zfs(op)),
             Op::MountDataset(name) => self.layers.mount(name),
             Op::UnmountDataset(name) => self.layers.unmount(name),
             Op::SetQuota { bytes: None, .. } => Ok(()),

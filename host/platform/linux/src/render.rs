@@ -34,6 +34,7 @@ pub(crate) fn render(
         }
         Op::DestroyDataset(dataset) => format!("rm -r --one-file-system {}", at(dataset)),
         Op::DestroySnapshot(snapshot) => format!("# {layer}: the layers of {snapshot} alone are removed"),
+        Op::FromHost(op) => format!("# {op}: not on this host"),
         Op::MountDataset(dataset) => layers.mount_command(dataset).unwrap_or_else(|| {
             format!(
                 "mount -t overlay -o lowerdir=…,upperdir=…,workdir=… {dataset} {}",

@@ -23,6 +23,7 @@
 
 mod fault;
 mod files;
+mod from_host;
 mod inventory;
 mod jails;
 mod message;
@@ -38,7 +39,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use kleene_plan::{DatasetName, InterfaceName, Op, Owner, Rule};
+use kleene_plan::{DatasetName, HostDataset, InterfaceName, Op, Owner, Rule};
 use kleene_platform::{Gateways, Listener, Result};
 
 pub use fault::{DaemonDied, Fault, When};
@@ -85,6 +86,14 @@ impl Sim {
     /// An interface that is not Kleene's appears.
     pub fn plant_interface(&self, name: &InterfaceName, addresses: impl IntoIterator<Item = IpNet>) {
         self.shared.host().network.plant(name.clone(), addresses);
+    }
+
+    /// Somebody makes a dataset of the host, with one file in it: images can be made from it.
+    ///
+    /// # Errors
+    /// If there is no room for it.
+    pub fn plant_dataset(&self, dataset: &HostDataset, file: &str, text: &str) -> std::io::Result<()> {
+        self.shared.host().storage.plant(dataset, file, text)
     }
 
     /// A process of the host listens on a port.

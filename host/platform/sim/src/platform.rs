@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, Id, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
 };
@@ -65,6 +65,10 @@ impl Platform for Sim {
 
     fn origin(&self, dataset: &DatasetName) -> Result<Option<SnapshotName>> {
         self.shared.look()?.storage.origin(dataset)
+    }
+
+    fn has_host_dataset(&self, dataset: &HostDataset) -> Result<bool> {
+        Ok(self.shared.look()?.storage.of_host.has(dataset))
     }
 
     fn interfaces(&self) -> Result<Vec<InterfaceInfo>> {

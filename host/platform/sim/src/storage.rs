@@ -12,6 +12,7 @@ use kleene_plan::{DatasetName, Op, SnapshotName};
 use kleene_platform::{DatasetInfo, PlatformError, Result, Usage};
 
 use crate::files;
+use crate::from_host::HostDatasets;
 
 /// All datasets below Kleene's root.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Storage {
     datasets: BTreeMap<DatasetName, Dataset>,
     /// Names the next content.
     next: u64,
+    pub(crate) of_host: HostDatasets,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ struct Dataset {
 
 /// The name of a directory with content.
 #[derive(Debug, Clone, Copy)]
-struct Content(u64);
+pub(crate) struct Content(u64);
 
 impl Storage {
     /// No datasets yet; their contents will be in this directory, which is empty.
@@ -46,6 +48,7 @@ impl Storage {
             place,
             datasets: BTreeMap::new(),
             next: 0,
+            of_host: HostDatasets::default(),
         })
     }
 
@@ -100,6 +103,7 @@ impl Storage {
 
     /// A line about each dataset and snapshot.
     pub(crate) fn describe(&self, lines: &mut BTreeMap<String, String>) {
+        self.of_host.describe(lines);
         for (name, dataset) in &self.datasets {
             let mut words = Vec::new();
             words.extend(dataset.origin.as_ref().map(|origin| format!("clone of {origin}")));
@@ -133,6 +137,7 @@ impl Storage {
             Op::PromoteDataset { dataset, over } => self.would_promote(dataset, over),
             Op::DestroyDataset(name) => Ok(self.datasets.contains_key(name)),
             Op::DestroySnapshot(snapshot) => Ok(self.snapshot(snapshot).is_some()),
+            Op::FromHost(op) => self.would_take_from_host(op),
             Op::MountDataset(name) => Ok(self.datasets.get(name).is_none_or(|dataset| !dataset.mounted)),
             Op::UnmountDataset(name) => Ok(self.datasets.get(name).is_some_and(|dataset| dataset.mounted)),
             Op::SetQuota { dataset, bytes } => {
@@ -169,6 +174,7 @@ impl Storage {
                 self.refuse_with_clones(format!("snapshot {snapshot}"), |origin| origin == snapshot)?;
                 self.destroy_snapshot(snapshot)
             }
+            Op::FromHost(op) => self.take_from_host(op),
             Op::MountDataset(name) => self.mount(name),
             Op::UnmountDataset(name) => {
                 idle(name)?;
@@ -340,7 +346,8 @@ impl Storage {
                 removed.map_err(|error| PlatformError::failed(format!("destroy dataset {name}"), error))?;
             }
         }
-        Ok(())
+        self.forget_clone(name)
+            .map_err(|error| PlatformError::failed(format!("destroy dataset {name}"), error))
     }
 
     fn destroy_snapshot(&mut self, snapshot: &SnapshotName) -> Result<()> {
@@ -375,7 +382,7 @@ impl Storage {
         Ok(())
     }
 
-    fn add(&mut self, name: &DatasetName, content: Content, origin: Option<SnapshotName>) {
+    pub(crate) fn add(&mut self, name: &DatasetName, content: Content, origin: Option<SnapshotName>) {
         let dataset = Dataset {
             content,
             origin,
@@ -439,12 +446,12 @@ impl Storage {
             .ok_or_else(|| PlatformError::NotFound { object: object(name) })
     }
 
-    fn new_content(&mut self) -> Content {
+    pub(crate) fn new_content(&mut self) -> Content {
         self.next += 1;
         Content(self.next)
     }
 
-    fn content(&self, content: Content) -> PathBuf {
+    pub(crate) fn content(&self, content: Content) -> PathBuf {
         self.place.join("content").join(content.0.to_string())
     }
 
@@ -457,6 +464,6 @@ impl Storage {
     }
 }
 
-fn object(name: &DatasetName) -> String {
+pub(crate) fn object(name: &DatasetName) -> String {
     format!("dataset {name}")
 }

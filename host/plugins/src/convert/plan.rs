@@ -149,6 +149,7 @@ fn op_to_wit(op: &Op) -> Result<planning::Op, String> {
         | Op::PromoteDataset { .. }
         | Op::DestroyDataset(_)
         | Op::DestroySnapshot(_)
+        | Op::FromHost(_)
         | Op::MountDataset(_)
         | Op::UnmountDataset(_)
         | Op::RemoveInterface { .. }

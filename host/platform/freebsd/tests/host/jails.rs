@@ -55,7 +55,7 @@ fn a_jail_that_cannot_be_made_leaves_nothing() {
     let reason = world.start(&launch).unwrap_err();
     assert_eq!(
         reason,
-        "user 'nobody' does not exist in the container's /etc/passwd"
+        "user 'nobody' does not exist in the container: neither /etc/passwd nor the database of pwd_mkdb(8) has it"
     );
     launch.process.user = String::new();
     launch.jail.mounts = vec![JailMount {

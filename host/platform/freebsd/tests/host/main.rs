@@ -4,6 +4,7 @@
 
 mod datasets;
 mod firewall;
+mod from_host;
 mod interfaces;
 mod jails;
 mod setup;
