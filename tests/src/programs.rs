@@ -52,6 +52,12 @@ impl Programs {
         self.plugins.with_file_name("plugin-cache")
     }
 
+    /// An archive with a userland of Debian, on which images can be built: gcc, make, Python, nginx.
+    #[must_use]
+    pub fn userland(&self) -> PathBuf {
+        self.plugins.with_file_name("userland").join("bookworm.tar")
+    }
+
     /// The programs of the build that the running test belongs to, unless the environment names others.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod setup;
 mod style;
 mod test;
 mod toolchain;
+mod userland;
 mod workspace;
 
 use std::process::ExitCode;
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::of_this_program();
     match task {
-        Task::Setup => setup::for_all()?,
+        Task::Setup => setup::for_all(&workspace)?,
         Task::Plugins { fixtures } => {
             let directory = plugins::build_all(workspace.root())?;
             println!("plugins are in {}", directory.display());

@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::toolchain::{self, Toolchain};
+use crate::userland;
+use crate::workspace::Workspace;
 
 /// A program that tasks need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,13 @@ const CRUN: Program = program(
     "the container runtime that jails are compared with",
 );
 
+/// Makes a userland for images.
+const MMDEBSTRAP: Program = program(
+    "mmdebstrap",
+    "mmdebstrap",
+    "a userland of Debian, on which real Dockerfiles are built",
+);
+
 /// Sees to it that this machine can build everything and run containers on a throw-away host.
 ///
 /// # Errors
@@ -53,12 +62,12 @@ pub fn for_demo() -> Result<()> {
 ///
 /// # Errors
 /// As [`for_demo`].
-pub fn for_all() -> Result<()> {
-    set_up(&[&HOST[..], &[CRUN]].concat())?;
+pub fn for_all(workspace: &Workspace) -> Result<()> {
+    set_up(&[&HOST[..], &[CRUN, MMDEBSTRAP]].concat())?;
     if let Err(error) = toolchain::with_source_or_install() {
         println!("setup: types for FreeBSD cannot be checked: {error:#}");
     }
-    Ok(())
+    userland::make(workspace)
 }
 
 /// What cannot be installed is looked for first.

@@ -16,7 +16,7 @@ use crate::{freebsd, plugins, setup, style};
 /// If a check other than a test fails, or a check cannot be made.
 pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     step("setup");
-    setup::for_all()?;
+    setup::for_all(workspace)?;
     step("cargo fmt --check");
     ensure!(
         workspace.cargo(["fmt", "--all", "--check"]).status()?.success(),

@@ -10,6 +10,7 @@ mod builds;
 mod contexts;
 mod crashes;
 mod daemons;
+mod dockerfiles;
 mod dry_run;
 mod images;
 mod main_job;
