@@ -7,6 +7,7 @@ use kleene_plan::{DatasetName, Id, Op, Plan, VolumeFacts};
 use kleene_store::{Container, Endpoint, Mount, MountKind, Network, StoreError, Write};
 
 use crate::Engine;
+use crate::container::wanted_mounts;
 use crate::error::{EngineError, Result};
 use crate::locks::unpoisoned;
 use crate::network::{Pool, new_endpoint};
@@ -92,7 +93,7 @@ impl Engine {
         let image = config.container.image.as_deref().unwrap_or_default();
         let (image, snapshot) = self.find_snapshot(image)?;
         let mut container = self.container_record(Id::generate(), name, &config.container, &image)?;
-        container.mounts = Self::mount_records(&config.container.mounts)?;
+        container.mounts = Self::mount_records(&wanted_mounts(&config.container, &image))?;
         let dataset = DatasetName::container(&container.id);
         let mut made = Plan::default();
         made.ops.push(Op::CloneDataset {

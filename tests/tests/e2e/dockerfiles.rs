@@ -206,3 +206,32 @@ ENTRYPOINT ["/hello"]
             .contains("changed in the first stage\n")
     );
 }
+
+#[test]
+fn a_declared_volume_outlives_its_container() {
+    let host = Host::with_minimal_image();
+    write(
+        host.directory("context").join("Dockerfile"),
+        "FROM minimal\nRUN mkdir /data && echo first > /data/file\nVOLUME /data\n",
+    );
+    host.klee("build -t keeper context").ok();
+    host.klee("run --name one keeper /bin/sh -c 'echo second >> /data/file'")
+        .ok();
+    let shown = host
+        .klee("run --name two keeper /bin/busybox cat /data/file")
+        .ok();
+    assert!(
+        shown.contains("first\n") && !shown.contains("second"),
+        "each has its own: {shown}"
+    );
+    let mounts = host.inspect("container", "one")["container_mountpoints"].clone();
+    let volume = mounts[0]["source"].as_str().unwrap().to_owned();
+    assert_eq!(mounts[0]["destination"], "/data");
+    host.klee("container rm one").ok();
+    let kept = host
+        .klee(&format!(
+            "run -m {volume}:/data keeper /bin/busybox cat /data/file"
+        ))
+        .ok();
+    assert!(kept.contains("first\nsecond\n"), "{kept}");
+}

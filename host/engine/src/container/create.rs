@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kleene_api::{ContainerConfig, MountPointConfig};
+use kleene_api::{ContainerConfig, MountPointConfig, MountType};
 use kleene_plan::{DatasetName, Id, ObjectName, Op, SnapshotName};
 use kleene_store::{Container, Image, Object, Resolution};
 
@@ -31,7 +31,7 @@ impl Engine {
         let id = Id::generate();
         let container = self.container_record(id.clone(), name, config, &image)?;
         self.refuse_unknown_snapshot(&image, &snapshot)?;
-        self.make_container(container, &config.mounts, &snapshot)?;
+        self.make_container(container, &wanted_mounts(config, &image), &snapshot)?;
         Ok(id)
     }
 
@@ -170,6 +170,24 @@ fn command_line(config: &ContainerConfig, image: &Image) -> Vec<String> {
         &config.cmd
     };
     [entrypoint, command].concat()
+}
+
+/// What the request mounts, and a new volume for each directory that the image declares to be one and that nothing is
+/// mounted at. Such a volume is filled from the image, and stays until volumes are pruned.
+pub(crate) fn wanted_mounts(config: &ContainerConfig, image: &Image) -> Vec<MountPointConfig> {
+    let place = |path: &str| path.trim_matches('/').to_owned();
+    let is_free = |path: &&String| {
+        let mut mounted = config.mounts.iter();
+        mounted.all(|mount| place(&mount.destination) != place(path))
+    };
+    let volume = |path: &String| MountPointConfig {
+        destination: path.clone(),
+        read_only: false,
+        source: Id::generate().to_string(),
+        kind: MountType::Volume,
+    };
+    let own = image.settings.volumes.iter().filter(is_free).map(volume);
+    config.mounts.iter().cloned().chain(own).collect()
 }
 
 fn working_dir(path: &str) -> Result<String> {

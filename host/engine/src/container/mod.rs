@@ -10,6 +10,8 @@ mod start;
 mod stop;
 mod update;
 
+pub(crate) use create::wanted_mounts;
+
 use std::path::PathBuf;
 
 use kleene_plan::{DatasetName, Id};
