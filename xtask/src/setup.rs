@@ -42,6 +42,8 @@ const CRUN: Program = program(
     "the container runtime that jails are compared with",
 );
 
+/// What builds are measured beside.
+const PODMAN: Program = program("podman", "podman", "builds that ours are compared with");
 /// Makes a userland for images.
 const MMDEBSTRAP: Program = program(
     "mmdebstrap",
@@ -68,6 +70,15 @@ pub fn for_all(workspace: &Workspace) -> Result<()> {
         println!("setup: types for FreeBSD cannot be checked: {error:#}");
     }
     userland::make(workspace)
+}
+
+/// Sees to it that this machine has the peers that measurements are beside of, too.
+///
+/// # Errors
+/// As [`for_demo`].
+pub fn for_bench(workspace: &Workspace) -> Result<()> {
+    for_all(workspace)?;
+    set_up(&[PODMAN])
 }
 
 /// What cannot be installed is looked for first.

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: what is promised in numbers, measured side by side in one run on this machine.
 
+mod builds;
 mod leases;
 mod networks;
 mod requests;
@@ -34,8 +35,11 @@ pub struct Bench {
     #[arg(long)]
     dev: bool,
     /// Only what networks cost.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "builds")]
     networks: bool,
+    /// Only what builds and imports cost.
+    #[arg(long)]
+    builds: bool,
 }
 
 /// A line of the table.
@@ -67,16 +71,22 @@ impl Bench {
     /// If something cannot be built or run.
     pub fn run(&self, workspace: &Workspace) -> Result<()> {
         let profile = if self.dev { Profile::Dev } else { Profile::Release };
-        setup::for_all()?;
+        setup::for_bench(workspace)?;
         let plugins = plugins::build_all(workspace.root())?;
         workspace.build_programs(profile)?;
         let programs = Programs::at(&workspace.programs(profile), &plugins)?;
         println!("{}", style::heading(&row("what", "measured", "promised")));
-        if !self.networks {
+        let all = !self.networks && !self.builds;
+        if all {
             print(&whole_path(workspace, &programs)?);
         }
-        print(&networks::measure(&programs)?);
-        print(&leases::measure(&programs)?);
+        if all || self.builds {
+            print(&builds::measure(&programs)?);
+        }
+        if all || self.networks {
+            print(&networks::measure(&programs)?);
+            print(&leases::measure(&programs)?);
+        }
         Ok(())
     }
 }
