@@ -491,14 +491,17 @@ cache = "{}"
     )
 }
 
-/// Writes a file of a test.
+/// Writes a file of a test, and makes its directory if need be.
 ///
 /// # Panics
 /// If it cannot be written.
 #[track_caller]
 pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
     let path = path.as_ref();
-    if let Err(error) = File::create(path).and_then(|mut file| file.write_all(content.as_ref())) {
+    let written = fs::create_dir_all(path.parent().unwrap_or(path))
+        .and_then(|()| File::create(path))
+        .and_then(|mut file| file.write_all(content.as_ref()));
+    if let Err(error) = written {
         panic!("cannot write {}: {error}", path.display());
     }
 }

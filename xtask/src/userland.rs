@@ -32,6 +32,8 @@ pub fn make(workspace: &Workspace) -> Result<()> {
     mmdebstrap.args(["--mount", "mmdebstrap", "--quiet", "--variant=minbase"]);
     mmdebstrap.arg(format!("--include={PACKAGES}"));
     mmdebstrap.arg("--aptopt=Apt::Install-Recommends \"false\"");
+    // Device nodes are the container's business; archives with some are refused.
+    mmdebstrap.arg("--skip=output/dev");
     for share in LEFT_OUT {
         mmdebstrap.arg(format!("--dpkgopt=path-exclude=/usr/share/{share}/*"));
     }

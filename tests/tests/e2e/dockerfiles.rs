@@ -212,7 +212,7 @@ fn a_declared_volume_outlives_its_container() {
     let host = Host::with_minimal_image();
     write(
         host.directory("context").join("Dockerfile"),
-        "FROM minimal\nRUN mkdir /data && echo first > /data/file\nVOLUME /data\n",
+        "FROM minimal\nRUN /bin/busybox mkdir /data && echo first > /data/file\nVOLUME /data\n",
     );
     host.klee("build -t keeper context").ok();
     host.klee("run --name one keeper /bin/sh -c 'echo second >> /data/file'")
