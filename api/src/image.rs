@@ -1,6 +1,7 @@
 //! Images: what the daemon shows of them, how they are built and how base images are made.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -210,6 +211,8 @@ wire_enum! {
         ZfsClone = "zfs-clone",
         /// Ours: programs of the host with the libraries that they need.
         Host = "host",
+        /// Ours: an image of a registry, an OCI layout, or an archive of `docker save`.
+        Oci = "oci",
     }
 }
 
@@ -220,6 +223,13 @@ pub struct ImageCreateConfig {
     /// Whether to derive the tag from the release (`fetch-auto`).
     #[serde(default, deserialize_with = "lenient::bool")]
     pub autotag: bool,
+    /// Ours, for the methods `fetch` and `fetch-auto`: what the archive's SHA-256 must be, `sha256:` and 64 hexadecimal
+    /// digits; empty: anything.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub checksum: String,
+    /// Ours, for the method `oci`: who asks a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<RegistryCredentials>,
     /// Whether to copy the host's `/etc/resolv.conf`.
     #[serde(default = "lenient::yes", deserialize_with = "lenient::bool")]
     pub dns: bool,
@@ -228,6 +238,9 @@ pub struct ImageCreateConfig {
     pub localtime: bool,
     /// Where the image comes from.
     pub method: ImageCreateMethod,
+    /// Ours, for the method `oci`: what the image shall run on, `os/architecture[/variant]`; empty: this host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub platform: String,
     /// Ours, for the method `host`: absolute paths of programs on the daemon's host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
@@ -237,7 +250,8 @@ pub struct ImageCreateConfig {
     /// Whether to bring the new image up to date (FreeBSD).
     #[serde(default, deserialize_with = "lenient::bool")]
     pub update: bool,
-    /// Where the archive is, for the method `fetch`.
+    /// Where the archive is, for the method `fetch`. For `oci`, which is ours: a reference `[host[:port]/]name[:tag]` or
+    /// `…@sha256:…`, or the absolute path of a layout or an archive on the daemon's host, perhaps with `:name[:tag]`.
     #[serde(default)]
     pub url: String,
     /// The dataset, for the methods `zfs-copy` and `zfs-clone`.
@@ -251,9 +265,12 @@ impl ImageCreateConfig {
     pub fn new(method: ImageCreateMethod) -> Self {
         Self {
             autotag: false,
+            checksum: String::new(),
+            credentials: None,
             dns: true,
             localtime: true,
             method,
+            platform: String::new(),
             programs: Vec::new(),
             tag: String::new(),
             update: false,
@@ -261,6 +278,38 @@ impl ImageCreateConfig {
             zfs_dataset: String::new(),
         }
     }
+}
+
+/// Ours: who asks a registry.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RegistryCredentials {
+    /// The password, or a token in its place.
+    pub password: String,
+    /// The user.
+    pub username: String,
+}
+
+impl fmt::Debug for RegistryCredentials {
+    /// Without the password: requests are logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryCredentials")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ours: the first frame of `/images/push`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ImagePushConfig {
+    /// Who asks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<RegistryCredentials>,
+    /// The image: an id, the beginning of one, or `name[:tag]`.
+    pub image: String,
+    /// What it shall be called: `[host[:port]/]name[:tag]`.
+    pub reference: String,
 }
 
 #[cfg(test)]

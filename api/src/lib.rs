@@ -29,7 +29,7 @@ pub use exec::{ExecConfig, ExecControl, ExecStartConfig, TerminalSize, Yes};
 pub use extension::Extension;
 pub use image::{
     Healthcheck, Image, ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod,
-    ImageHistoryEntry, ImageSettings, ImageSize, Instruction,
+    ImageHistoryEntry, ImagePushConfig, ImageSettings, ImageSize, Instruction, RegistryCredentials,
 };
 pub use message::{MessageType, WebSocketMessage};
 pub use network::{

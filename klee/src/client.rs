@@ -8,6 +8,7 @@ mod link;
 mod route;
 mod stream;
 mod tls;
+mod transfer;
 mod websocket;
 
 use std::sync::OnceLock;

@@ -1,10 +1,14 @@
 //! `klee image`: the commands on images that are one request each. Building and creating have files of their
 //! own below.
 
+mod archive;
 mod build;
 mod commit;
 mod create;
+mod credentials;
+mod follow;
 mod history;
+mod registry;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
@@ -21,10 +25,12 @@ use crate::screen;
 use crate::session::Session;
 use crate::table::{Cell, Column};
 
+pub use archive::{Load, Save};
 pub use build::Build;
 pub use commit::Commit;
 pub use create::Create;
 use history::History;
+pub use registry::{Pull, Push};
 
 /// Manage images.
 #[derive(Debug, Subcommand)]
@@ -34,9 +40,13 @@ pub enum ImageCommand {
     Create(Create),
     History(History),
     Inspect(Inspect),
+    Load(Load),
     Ls(Ls),
     Prune(Prune),
+    Pull(Pull),
+    Push(Push),
     Rm(Rm),
+    Save(Save),
     Tag(Tag),
 }
 
@@ -49,9 +59,13 @@ impl ImageCommand {
             Self::Create(command) => command.run(session).await,
             Self::History(command) => command.run(session).await,
             Self::Inspect(command) => command.run(session).await,
+            Self::Load(command) => command.run(session).await,
             Self::Ls(command) => command.run(session).await,
             Self::Prune(command) => command.run(session).await,
+            Self::Pull(command) => command.run(session).await,
+            Self::Push(command) => command.run(session).await,
             Self::Rm(command) => command.run(session).await,
+            Self::Save(command) => command.run(session).await,
             Self::Tag(command) => command.run(session).await,
         }
     }

@@ -51,6 +51,20 @@ const MMDEBSTRAP: Program = program(
     "a userland of Debian, on which real Dockerfiles are built",
 );
 
+/// What images are exchanged with.
+const REGISTRY: [Program; 2] = [
+    program(
+        "docker-registry",
+        "docker-registry",
+        "the registry that images are pushed to and pulled from",
+    ),
+    program(
+        "skopeo",
+        "skopeo",
+        "the tool that reads and writes images beside us",
+    ),
+];
+
 /// Sees to it that this machine can build everything and run containers on a throw-away host.
 ///
 /// # Errors
@@ -65,7 +79,7 @@ pub fn for_demo() -> Result<()> {
 /// # Errors
 /// As [`for_demo`].
 pub fn for_all(workspace: &Workspace) -> Result<()> {
-    set_up(&[&HOST[..], &[CRUN, MMDEBSTRAP]].concat())?;
+    set_up(&[&HOST[..], &[CRUN, MMDEBSTRAP], &REGISTRY[..]].concat())?;
     if let Err(error) = toolchain::with_source_or_install() {
         println!("setup: types for FreeBSD cannot be checked: {error:#}");
     }

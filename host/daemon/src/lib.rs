@@ -20,6 +20,7 @@ pub mod operation;
 pub mod router;
 pub mod routes;
 pub mod serve;
+mod stream;
 pub mod tls;
 pub mod tls_init;
 pub mod validation;

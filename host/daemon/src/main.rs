@@ -120,6 +120,7 @@ fn open_engine(config: &Config, loaded: &Loaded) -> anyhow::Result<Engine> {
     let directories = EngineConfig {
         state_dir: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),
+        insecure_registries: config.insecure_registries.clone(),
     };
     Ok(Engine::open(
         directories,

@@ -26,6 +26,8 @@ pub enum Operation {
     ImageCommit,
     ImageHistory,
     ImageInspect,
+    ImageExport,
+    ImageLoad,
     ImageTag,
     ImageRemove,
     ImagePrune,
@@ -102,7 +104,7 @@ impl Operation {
 
     fn not_found(self) -> StatusCode {
         match self {
-            Self::NetworkCreate => StatusCode::CONFLICT,
+            Self::ImageLoad | Self::NetworkCreate => StatusCode::CONFLICT,
             Self::VolumeCreate => StatusCode::INTERNAL_SERVER_ERROR,
             operation if operation.names_no_object() => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::NOT_FOUND,
@@ -115,6 +117,7 @@ impl Operation {
             Self::ContainerUpdate | Self::ContainerRemove | Self::NetworkCreate | Self::NetworkConnect => {
                 StatusCode::CONFLICT
             }
+            Self::ImageExport | Self::ImageLoad => StatusCode::CONFLICT,
             Self::PlanNetwork | Self::PlanConnect | Self::PlanContainer => StatusCode::CONFLICT,
             Self::VolumeCreate => StatusCode::INTERNAL_SERVER_ERROR,
             operation if operation.names_no_object() => StatusCode::INTERNAL_SERVER_ERROR,
@@ -178,6 +181,8 @@ mod tests {
         (Operation::ExecStop, &[404, 500]),
         (Operation::ImageList, &[500]),
         (Operation::ImageInspect, &[404, 500]),
+        (Operation::ImageExport, &[404, 409, 500]),
+        (Operation::ImageLoad, &[409, 500]),
         (Operation::ImageTag, &[404, 500]),
         (Operation::ImageRemove, &[404, 500]),
         (Operation::ImagePrune, &[500]),

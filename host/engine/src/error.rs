@@ -102,6 +102,9 @@ pub enum EngineError {
     /// The host refused or failed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
+    /// An image of others could not be read, fetched or sent.
+    #[error(transparent)]
+    Oci(#[from] kleene_oci::OciError),
     /// A file system tree could not be written.
     #[error(transparent)]
     Rootfs(#[from] kleene_rootfs::Error),

@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 pub use cancel::Cancel;
 pub use error::{EngineError, Result};
-pub use image::{BuildError, BuildEvent, UploadError, UploadedContext};
+pub use image::{BuildError, BuildEvent, ImageArchive, UploadError, UploadedContext};
 use kleene_platform::Platform;
 use kleene_plugins::Plugins;
 use kleene_store::Store;
@@ -45,6 +45,8 @@ pub struct EngineConfig {
     pub state_dir: PathBuf,
     /// The directory of what lasts as long as the host runs: the supervisors' files.
     pub run_dir: PathBuf,
+    /// Registries (`host[:port]`) that are spoken to without TLS, besides those on this host.
+    pub insecure_registries: Vec<String>,
 }
 
 /// The use cases. Its clones are the same engine.
@@ -56,7 +58,9 @@ pub struct Shared {
     platform: Arc<dyn Platform>,
     plugins: Arc<Plugins>,
     store: Store,
+    state_dir: PathBuf,
     run_dir: PathBuf,
+    insecure_registries: Vec<String>,
     log_dir: PathBuf,
     uploads: PathBuf,
     execs: exec::Execs,
@@ -108,7 +112,9 @@ impl Engine {
             platform,
             plugins,
             store: Store::open(config.state_dir.join("kleene.sqlite"))?,
+            state_dir: config.state_dir,
             run_dir: config.run_dir,
+            insecure_registries: config.insecure_registries,
             log_dir,
             uploads,
             execs: exec::Execs::default(),

@@ -46,6 +46,15 @@ pub(crate) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
+/// What has this name, not following a link; nothing if nothing has.
+pub(crate) fn kind_of(dir: impl AsFd, name: &OsStr) -> Result<Option<FileType>> {
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => Ok(Some(kind(&stat))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 pub(crate) fn mode(stat: &Stat) -> Mode {
     Mode::from_raw_mode(stat.st_mode)
 }

@@ -57,6 +57,9 @@ pub(crate) enum Links {
     /// Only those that stay inside when read from outside, for trees that are archives or directories of the host:
     /// relative, never climbing above the root.
     Inside,
+    /// As [`Chroot`](Self::Chroot), but none that climbs above the root: no honest layer of an image has such a link on
+    /// its way.
+    Rooted,
 }
 
 /// How to walk.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod support;
+
 use std::{
     fs,
     io::Write,
@@ -10,103 +12,11 @@ use std::{
 };
 
 use kleene_rootfs::{
-    Error, Root,
+    Error,
     archive::{Limits, Unpacked, unpack},
 };
+use support::{Place, Tar};
 use tar::{Builder, EntryType, Header};
-use tempfile::TempDir;
-
-/// Builds archives which the tar crate would refuse to build.
-struct Tar(Builder<Vec<u8>>);
-
-impl Tar {
-    fn new() -> Self {
-        Self(Builder::new(Vec::new()))
-    }
-
-    fn entry(mut self, name: &str, kind: EntryType, link: &str, mode: u32, content: &[u8]) -> Self {
-        let mut header = Header::new_ustar();
-        let bytes = header.as_mut_bytes();
-        bytes[..name.len()].copy_from_slice(name.as_bytes());
-        bytes[157..157 + link.len()].copy_from_slice(link.as_bytes());
-        header.set_entry_type(kind);
-        header.set_mode(mode);
-        header.set_uid(rustix::process::getuid().as_raw().into());
-        header.set_gid(rustix::process::getgid().as_raw().into());
-        header.set_mtime(1_000_000_000);
-        header.set_size(content.len() as u64);
-        header.set_cksum();
-        self.0.append(&header, content).unwrap();
-        self
-    }
-
-    fn file(self, name: &str, content: &[u8]) -> Self {
-        self.entry(name, EntryType::Regular, "", 0o644, content)
-    }
-
-    fn dir(self, name: &str, mode: u32) -> Self {
-        self.entry(name, EntryType::Directory, "", mode, b"")
-    }
-
-    fn symlink(self, name: &str, target: &str) -> Self {
-        self.entry(name, EntryType::Symlink, target, 0o777, b"")
-    }
-
-    fn hard_link(self, name: &str, target: &str) -> Self {
-        self.entry(name, EntryType::Link, target, 0o644, b"")
-    }
-
-    fn bytes(self) -> Vec<u8> {
-        self.0.into_inner().unwrap()
-    }
-}
-
-/// A root inside a directory that must stay as it is: `outside/` and `root/`.
-struct Place {
-    dir: TempDir,
-    root: Root,
-}
-
-impl Place {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("root")).unwrap();
-        fs::create_dir(dir.path().join("outside")).unwrap();
-        fs::write(dir.path().join("outside/secret"), "untouched").unwrap();
-        let root = Root::open(dir.path().join("root")).unwrap();
-        Self { dir, root }
-    }
-
-    fn unpack(&self, bytes: &[u8]) -> Result<Unpacked, Error> {
-        self.unpack_within(bytes, &Limits::default())
-    }
-
-    fn unpack_within(&self, bytes: &[u8], limits: &Limits) -> Result<Unpacked, Error> {
-        unpack(bytes, &self.root, limits, &mut |_| {})
-    }
-
-    fn path(&self, inside: &str) -> std::path::PathBuf {
-        self.root.host_path().join(inside)
-    }
-
-    fn outside(&self) -> String {
-        self.dir.path().join("outside").to_str().unwrap().to_owned()
-    }
-
-    fn assert_outside_untouched(&self) {
-        let names: Vec<_> = fs::read_dir(self.outside())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(names, ["secret"]);
-        assert_eq!(
-            fs::read_to_string(self.dir.path().join("outside/secret")).unwrap(),
-            "untouched"
-        );
-        let beside: Vec<_> = fs::read_dir(self.dir.path()).unwrap().collect();
-        assert_eq!(beside.len(), 2);
-    }
-}
 
 fn refusal(result: Result<Unpacked, Error>) -> (String, String) {
     match result {

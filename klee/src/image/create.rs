@@ -1,23 +1,20 @@
 //! `klee image create`: base images, made from an archive, a dataset, or programs of the host.
 
-use std::io::{self, IsTerminal};
-
 use clap::{ArgAction, Args};
-use kleene_api::{ImageCreateConfig, ImageCreateMethod, MessageType, WebSocketMessage};
+use kleene_api::{ImageCreateConfig, ImageCreateMethod};
 
-use crate::client::{Closing, Event, Reason, Route};
-use crate::failure::{Exit, Failure, Outcome};
-use crate::progress::Progress;
-use crate::screen;
+use super::follow::follow;
+use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 
 const METHODS: &str = "\
 Methods:
-  fetch       an archive at a URL (SOURCE)
+  fetch       an archive at a URL (SOURCE), or a path on the daemon's host
   fetch-auto  the FreeBSD release that fits the daemon's host
   zfs-copy    a copy of a dataset (SOURCE)
   zfs-clone   a clone of a dataset (SOURCE)
-  host        programs of the daemon's host (--bin) and the libraries they need";
+  host        programs of the daemon's host (--bin) and the libraries they need
+  oci         an image of a registry, or an OCI layout on its host (SOURCE)";
 
 /// Create a base image
 #[derive(Debug, Args)]
@@ -46,33 +43,22 @@ pub struct Create {
     autotag: bool,
     #[arg(short = 'a', long = "autotag", hide = true, overrides_with = "autotag")]
     autotag_flag: bool,
+    /// SHA-256 that the archive must have, with the methods fetch and fetch-auto: sha256:…
+    #[arg(long, value_name = "SUM")]
+    checksum: Option<String>,
     /// A program to take, with the method host; an absolute path on the daemon's host
     #[arg(long, value_name = "PROGRAM")]
     bin: Vec<String>,
     /// Where the image comes from; see below
     method: String,
-    /// URL or dataset
+    /// URL, dataset, or image
     source: Vec<String>,
 }
 
 impl Create {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let config = self.config()?;
-        let mut conversation = session
-            .client
-            .converse(Route::new(["images", "create"]), &config)
-            .await?;
-        let mut progress = session.progress("Creating image");
-        loop {
-            match conversation.next().await? {
-                Event::Data(bytes) if is_starting(&bytes) => {}
-                Event::Data(bytes) => show(session, &mut progress, &bytes)?,
-                Event::Closed(closing) => {
-                    progress.clear();
-                    return finish(session, closing);
-                }
-            }
-        }
+        follow(session, "create", &config, "Creating image").await
     }
 
     fn config(self) -> Result<ImageCreateConfig, Failure> {
@@ -88,8 +74,15 @@ impl Create {
                 "The '{method}' method has no '--bin' option."
             )));
         }
+        let is_fetched = matches!(method, ImageCreateMethod::Fetch | ImageCreateMethod::FetchAuto);
+        if self.checksum.is_some() && !is_fetched {
+            return Err(Failure::BadValue(format!(
+                "The '{method}' method has no '--checksum' option."
+            )));
+        }
         let mut config = ImageCreateConfig {
             autotag: self.autotag,
+            checksum: self.checksum.unwrap_or_default(),
             dns: self.dns,
             localtime: self.localtime,
             tag: self.tag,
@@ -97,7 +90,9 @@ impl Create {
             ..ImageCreateConfig::new(method)
         };
         match method {
-            ImageCreateMethod::Fetch => config.url = single_source(method, self.source)?,
+            ImageCreateMethod::Fetch | ImageCreateMethod::Oci => {
+                config.url = single_source(method, self.source)?
+            }
             ImageCreateMethod::ZfsCopy | ImageCreateMethod::ZfsClone => {
                 config.zfs_dataset = single_source(method, self.source)?;
             }
@@ -141,68 +136,4 @@ fn no_more(rest: impl Iterator<Item = String>) -> Result<(), Failure> {
         "too many arguments: {}",
         rest.join(" ")
     )))
-}
-
-/// Shows a line of the daemon's. On a terminal the many lines that count files are one that changes.
-fn show(session: &Session, progress: &mut Progress, bytes: &[u8]) -> Result<(), Failure> {
-    let text = String::from_utf8_lossy(bytes);
-    match extracted(&text) {
-        Some(files) if progress.is_watched() && io::stdout().is_terminal() => {
-            let rate = files as f64 / progress.elapsed().as_secs_f64().max(0.001);
-            progress.step(&format!("Extracted {files} files ({rate:.0} per second)"));
-            Ok(())
-        }
-        _ => {
-            progress.step(text.lines().last().unwrap_or_default());
-            progress.aside(bytes.ends_with(b"\n"), || session.screen.raw(bytes))
-        }
-    }
-}
-
-/// How many files have been extracted, by `Extracted 1200 files...`.
-fn extracted(text: &str) -> Option<u64> {
-    text.trim_end()
-        .strip_prefix("Extracted ")?
-        .strip_suffix(" files...")?
-        .parse()
-        .ok()
-}
-
-fn is_starting(bytes: &[u8]) -> bool {
-    matches!(
-        serde_json::from_slice(bytes),
-        Ok(WebSocketMessage {
-            msg_type: MessageType::Starting,
-            ..
-        })
-    )
-}
-
-fn finish(session: &Session, closing: Closing) -> Outcome {
-    session.screen.line("")?;
-    match closing.reason {
-        Reason::Message(WebSocketMessage {
-            data,
-            message,
-            msg_type: MessageType::Closing,
-        }) => {
-            session.screen.styled_line(&message, screen::MESSAGE)?;
-            session.screen.styled_line(&data, screen::IMAGE_ID)?;
-            Ok(Exit::SUCCESS)
-        }
-        Reason::Message(WebSocketMessage { message, .. }) => Err(Failure::Refused(message)),
-        Reason::Other(_) => Err(Failure::Refused("Kleened returned an unknown error".to_owned())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_that_count_files_are_told_from_others() {
-        assert_eq!(extracted("Extracted 1200 files...\n"), Some(1200));
-        assert_eq!(extracted("Unpacking contents and creating image...\n"), None);
-        assert_eq!(extracted("Extracted all files...\n"), None);
-    }
 }

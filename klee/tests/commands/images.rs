@@ -215,6 +215,72 @@ fn a_source_goes_where_its_method_wants_it() {
 }
 
 #[test]
+fn pull_and_push_say_who_asks_and_what_for() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/create",
+            [
+                starting(""),
+                text("Layer sha256:0123456789ab: unpacked\n"),
+                close(1000, "closing", IMAGE, "image created"),
+            ],
+        )
+        .converse(
+            "/images/push",
+            [close(1000, "closing", "sha256:01", "image pushed")],
+        )
+        .start();
+    let pull = [
+        "image",
+        "pull",
+        "--no-dns",
+        "-t",
+        "a",
+        "--creds",
+        "me:pw",
+        "host:5000/x:1",
+    ];
+    assert_snapshot!(daemon.run(&pull), @r"
+    exit: 0
+    ----- stdout -----
+    Layer sha256:0123456789ab: unpacked
+
+    image created
+    aaaaaaaaaaaa
+    ----- stderr -----
+    ");
+    daemon.run(&["image", "push", "--creds", "me:pw", "a", "host:5000/x:1"]);
+    assert_snapshot!(daemon.requests(), @r#"
+    /images/create text {"autotag":false,"credentials":{"password":"pw","username":"me"},"dns":false,"localtime":true,"method":"oci","tag":"a","update":false,"url":"docker://host:5000/x:1","zfs_dataset":""}
+    /images/push text {"credentials":{"password":"pw","username":"me"},"image":"a","reference":"host:5000/x:1"}
+    "#);
+}
+
+#[test]
+fn save_writes_only_whole_archives() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let file = directory.path().join("a.tar");
+    let path = file.to_str().unwrap();
+    let daemon = Daemon::rehearse()
+        .answer(
+            "GET /images/nope/export",
+            404,
+            json!({"message": "image not found"}),
+        )
+        .answer("GET /images/a/export", 200, json!("content"))
+        .start();
+    let refused = daemon.run(&["image", "save", "-o", path, "nope"]);
+    assert_eq!(
+        (refused.code, refused.stderr.as_str()),
+        (Some(1), "image not found\n")
+    );
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(daemon.run(&["image", "save", "-o", path, "a"]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "\"content\"");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn the_last_of_two_opposite_switches_counts() {
     let script =
         || Daemon::rehearse().converse("/images/create", [close(1000, "closing", IMAGE, "image created")]);
@@ -293,7 +359,7 @@ fn arguments_that_do_not_fit_the_method_are_refused() {
         ),
         (
             &["docker", "x"],
-            "unknown method 'docker'. Possible methods are: fetch, fetch-auto, zfs-copy, zfs-clone, host.\n",
+            "unknown method 'docker'. Possible methods are: fetch, fetch-auto, zfs-copy, zfs-clone, host, oci.\n",
         ),
     ] {
         let ending = run(&[&["image", "create"], arguments].concat());

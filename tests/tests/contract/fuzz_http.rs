@@ -75,6 +75,9 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     ("GET", "/exec/start", ""),
     ("GET", "/images/build", ""),
     ("GET", "/images/create", ""),
+    ("GET", "/images/push", ""),
+    ("GET", "/images/{}/export", ""),
+    ("POST", "/images/load", ""),
 ];
 
 /// Something of every kind, so that there is something to be broken.

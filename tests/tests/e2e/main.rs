@@ -19,6 +19,7 @@ mod plugins;
 mod policies;
 mod ports;
 mod refusals;
+mod registry;
 mod reload;
 mod running_connect;
 mod sockets;

@@ -63,6 +63,9 @@ pub struct Config {
     pub tools: Option<PathBuf>,
     /// Where clients connect.
     pub listen: Vec<Listener>,
+    /// Registries (`host[:port]`) that are spoken to without TLS, besides those on this host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub insecure_registries: Vec<String>,
     /// How much is logged.
     pub log_level: LogLevel,
     /// Where the log goes; standard error if absent.
@@ -149,6 +152,7 @@ impl Default for Config {
             tools: None,
             listen: vec![Listener::plain(ListenAddress::unix("/var/run/kleened.sock"))],
             log_level: LogLevel::Info,
+            insecure_registries: Vec::new(),
             log_file: None,
             upload_limit: UPLOAD_LIMIT,
             plugins: PluginConfig::default(),

@@ -13,6 +13,11 @@ pub(super) fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
+/// Any bytes.
+fn binary() -> Value {
+    json!({"type": "string", "format": "binary"})
+}
+
 /// A list of a schema by its name.
 fn list_of(name: &str) -> Value {
     json!({"type": "array", "items": reference(name)})
@@ -26,6 +31,7 @@ pub(super) struct Endpoint {
     summary: &'static str,
     query: Vec<Value>,
     body: Option<&'static str>,
+    stream: Option<&'static str>,
     responses: Map<String, Value>,
     conversation: Option<Value>,
 }
@@ -82,6 +88,7 @@ impl Endpoint {
             summary,
             query: Vec::new(),
             body: None,
+            stream: None,
             responses: Map::new(),
             conversation: None,
         }
@@ -124,6 +131,20 @@ impl Endpoint {
     /// It answers 200 with any JSON.
     pub(super) fn shows_anything(mut self) -> Self {
         self.answer(StatusCode::OK, Some(json!({"type": "object"})));
+        self
+    }
+
+    /// It answers 200 with a stream of this media type.
+    pub(super) fn streams(mut self, media_type: &str) -> Self {
+        let response = json!({"description": "OK", "content": {media_type: {"schema": binary()}}});
+        self.responses
+            .insert(StatusCode::OK.as_str().to_owned(), response);
+        self
+    }
+
+    /// It takes a stream of this media type as body.
+    pub(super) fn takes_stream(mut self, media_type: &'static str) -> Self {
+        self.stream = Some(media_type);
         self
     }
 
@@ -188,6 +209,10 @@ impl Endpoint {
         });
         if let Some(schema) = self.body {
             let content = json!({"application/json": {"schema": reference(schema)}});
+            operation["requestBody"] = json!({"required": true, "content": content});
+        }
+        if let Some(media_type) = self.stream {
+            let content = json!({media_type: {"schema": binary()}});
             operation["requestBody"] = json!({"required": true, "content": content});
         }
         if let Some(conversation) = &self.conversation {

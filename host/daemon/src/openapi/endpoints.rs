@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::endpoint::Endpoint;
 use crate::operation::Operation;
-use crate::validation::{ExecStop, ListContainers, PruneImages, TagImage};
+use crate::validation::{ExecStop, ListContainers, LoadImage, PruneImages, TagImage};
 
 /// All of them.
 pub(super) fn all() -> Vec<Endpoint> {
@@ -145,6 +145,32 @@ fn images() -> Vec<Endpoint> {
         )
         .query::<PruneImages>()
         .names_several(),
+        get(
+            "/images/{id}/export",
+            O::ImageExport,
+            "An image as an archive: an OCI layout that `docker load` takes, too",
+        )
+        .streams("application/x-tar"),
+        post(
+            "/images/load",
+            O::ImageLoad,
+            "Make an image of an archive, which the body is: an OCI layout, or one of `docker save`",
+        )
+        .query::<LoadImage>()
+        .takes_stream("application/x-tar")
+        .creates(),
+        Endpoint::conversation(
+            "/images/push",
+            "ImagePush",
+            "ImagePushConfig",
+            "Send an image to a registry",
+            json!({
+                "client": "Nothing after the opening; closing the connection gives it up.",
+                "server": "A WebSocketMessage `starting`, then progress as text frames. Closes with 1000 and the digest by \
+                    which the image can be pulled, 1002 if the opening cannot be understood, 1011 if it failed; a text \
+                    frame before that says why in full.",
+            }),
+        ),
         Endpoint::conversation(
             "/images/build",
             "ImageBuild",

@@ -28,6 +28,7 @@ use crate::validation::{Described, Field};
     api::ImageCommitConfig,
     api::ImageCreateConfig,
     api::ImageHistoryEntry,
+    api::ImagePushConfig,
     api::MountPoint,
     api::Network,
     api::NetworkConfig,
@@ -50,7 +51,7 @@ pub(super) fn all() -> Map<String, Value> {
         .iter()
         .map(|(name, schema)| (name.clone(), without_links(json!(schema))))
         .collect();
-    let requests: [(&str, &[Field]); 11] = [
+    let requests: [(&str, &[Field]); 12] = [
         ("ContainerConfig", api::ContainerConfig::FIELDS),
         ("ContainerPlanConfig", api::ContainerPlanConfig::FIELDS),
         ("ContainerUpdate", api::ContainerUpdate::FIELDS),
@@ -60,6 +61,7 @@ pub(super) fn all() -> Map<String, Value> {
         ("ImageBuildConfig", api::ImageBuildConfig::FIELDS),
         ("ImageCommitConfig", api::ImageCommitConfig::FIELDS),
         ("ImageCreateConfig", api::ImageCreateConfig::FIELDS),
+        ("ImagePushConfig", api::ImagePushConfig::FIELDS),
         ("NetworkConfig", api::NetworkConfig::FIELDS),
         ("VolumeConfig", api::VolumeConfig::FIELDS),
     ];
@@ -244,6 +246,7 @@ mod tests {
         same("ImageBuildConfig", api::ImageBuildConfig::FIELDS);
         same("ImageCommitConfig", api::ImageCommitConfig::FIELDS);
         same("ImageCreateConfig", api::ImageCreateConfig::FIELDS);
+        same("ImagePushConfig", api::ImagePushConfig::FIELDS);
         same("NetworkConfig", api::NetworkConfig::FIELDS);
         same("VolumeConfig", api::VolumeConfig::FIELDS);
     }

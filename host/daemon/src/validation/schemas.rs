@@ -3,8 +3,8 @@
 
 use kleene_api::{
     ContainerConfig, ContainerPlanConfig, ContainerUpdate, EndPointConfig, ExecConfig, ExecStartConfig,
-    ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod, MountType, NetworkConfig,
-    NetworkDriver, NetworkType, Protocol, RestartPolicy, VolumeConfig,
+    ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod, ImagePushConfig, MountType,
+    NetworkConfig, NetworkDriver, NetworkType, Protocol, RestartPolicy, VolumeConfig,
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -13,6 +13,11 @@ use super::{Described, Field, Kind};
 
 const STRINGS: Kind = Kind::List(&Kind::String);
 const TERMINAL_SIDE: Kind = Kind::Integer(u16::MAX as u64);
+
+const CREDENTIALS: &[Field] = &[
+    Field::new("password", Kind::String).required(),
+    Field::new("username", Kind::String).required(),
+];
 
 const MOUNT_POINT: &[Field] = &[
     Field::new("destination", Kind::String).required(),
@@ -107,14 +112,25 @@ impl Described for ImageCommitConfig {
 impl Described for ImageCreateConfig {
     const FIELDS: &'static [Field] = &[
         Field::new("autotag", Kind::Boolean),
+        Field::new("checksum", Kind::String),
+        Field::new("credentials", Kind::Object(CREDENTIALS)).nullable(),
         Field::new("dns", Kind::Boolean),
         Field::new("localtime", Kind::Boolean),
         Field::new("method", Kind::OneOf(ImageCreateMethod::WORDS)).required(),
+        Field::new("platform", Kind::String),
         Field::new("programs", STRINGS),
         Field::new("tag", Kind::String),
         Field::new("update", Kind::Boolean),
         Field::new("url", Kind::String),
         Field::new("zfs_dataset", Kind::String),
+    ];
+}
+
+impl Described for ImagePushConfig {
+    const FIELDS: &'static [Field] = &[
+        Field::new("credentials", Kind::Object(CREDENTIALS)).nullable(),
+        Field::new("image", Kind::String).required(),
+        Field::new("reference", Kind::String).required(),
     ];
 }
 
@@ -191,6 +207,29 @@ pub struct TagImage {
 
 impl Described for TagImage {
     const FIELDS: &'static [Field] = &[Field::new("nametag", Kind::String).required()];
+}
+
+/// Parameters of `POST /images/load`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct LoadImage {
+    /// Whether to copy the host's `/etc/resolv.conf`; yes unless it is said.
+    pub dns: Option<bool>,
+    /// Whether to copy the host's `/etc/localtime`; yes unless it is said.
+    pub localtime: Option<bool>,
+    /// What the image shall run on, `os/architecture[/variant]`; empty: this host.
+    pub platform: String,
+    /// `name[:tag]` of the new image; empty: what it is called in the archive.
+    pub tag: String,
+}
+
+impl Described for LoadImage {
+    const FIELDS: &'static [Field] = &[
+        Field::new("dns", Kind::Boolean),
+        Field::new("localtime", Kind::Boolean),
+        Field::new("platform", Kind::String),
+        Field::new("tag", Kind::String),
+    ];
 }
 
 /// Parameters of `POST /images/prune`.

@@ -49,7 +49,7 @@ async fn create(app: App, mut client: Conversation, config: ImageCreateConfig) {
 }
 
 /// The whole reason goes in a frame of its own, since a close frame may be too short for it.
-async fn fail(mut client: Conversation, what: &str, reason: String) {
+pub(super) async fn fail(mut client: Conversation, what: &str, reason: String) {
     let message = WebSocketMessage::error("", format!("{what}: {reason}"));
     match client.speaker.text(reason).await {
         Ok(()) => client.close(CloseCode::Internal, &message).await,

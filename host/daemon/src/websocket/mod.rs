@@ -8,6 +8,7 @@ mod close_reason;
 pub mod exec_start;
 pub mod image_build;
 pub mod image_create;
+pub mod image_push;
 mod progress;
 mod upload;
 

@@ -56,6 +56,7 @@ impl Daemon {
         let config = EngineConfig {
             state_dir: directory.path().join("state"),
             run_dir: directory.path().join("run"),
+            insecure_registries: Vec::new(),
         };
         let engine = Engine::open(
             config,

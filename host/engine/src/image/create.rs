@@ -1,23 +1,29 @@
-//! Base images: from programs of the host, or from an archive.
+//! Base images: from programs of the host, from an archive, or from an image of others.
+
+mod archive;
+mod checksum;
+mod foreign;
+mod release;
+mod source;
 
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
-use kleene_api::{ImageCreateConfig, ImageCreateMethod};
+use foreign::Foreign;
+use kleene_api::ImageCreateConfig;
 use kleene_plan::{DatasetName, Id, Op, SnapshotName};
-use kleene_rootfs::{Root, archive, host_image};
-use kleene_store::{Image, ImageSettings, Object};
+use kleene_rootfs::Root;
+use kleene_store::{Image, Object};
+use source::Source;
+
+pub(super) use foreign::{in_words, line};
 
 use crate::Engine;
 use crate::cancel::Cancel;
 use crate::error::{EngineError, Result};
 use crate::image::FINAL_SNAPSHOT;
-use crate::image::host_dataset::HostSource;
 use crate::parse;
-
-/// A line is sent for every so many entries of an archive.
-const ENTRIES_PER_LINE: u64 = 100;
 
 impl Engine {
     /// Makes a base image. `progress` is given lines, each with its newline.
@@ -30,40 +36,78 @@ impl Engine {
         cancel: &Cancel,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Id> {
-        let (name, tag) = parse::nametag(&config.tag)?;
-        let source = Source::of(self, config)?;
+        // What the user wrote is judged before where it comes from.
+        parse::nametag(&config.tag)?;
+        self.make_image(config, &Source::of(self, config)?, cancel, progress)
+    }
+
+    /// Makes an image of an archive, as the method `oci` does.
+    ///
+    /// # Errors
+    /// As [`create_image`](Self::create_image).
+    pub fn load_image(
+        &self,
+        archive: File,
+        config: &ImageCreateConfig,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Id> {
+        parse::nametag(&config.tag)?;
+        let source = Source::Foreign(Foreign::of_archive(archive, config)?);
+        self.make_image(config, &source, cancel, progress)
+    }
+
+    /// A file without a name, on the file system where there is room for whole images.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn scratch_file(&self) -> io::Result<File> {
+        tempfile::tempfile_in(&self.state_dir)
+    }
+
+    fn make_image(
+        &self,
+        config: &ImageCreateConfig,
+        source: &Source,
+        cancel: &Cancel,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Id> {
         let id = Id::generate();
         let dataset = DatasetName::image(&id);
         self.transact(
             "create image",
             &Object::Image(id.clone()),
             |transaction| {
-                match &source {
+                match source {
                     Source::HostDataset(host) => host.make(transaction, &id, progress)?,
                     _ => transaction.apply(Op::CreateDataset(dataset.clone()))?,
                 }
-                transaction.in_root(&dataset, |_, root| {
-                    source.fill(root, cancel, progress)?;
+                let made = transaction.in_root(&dataset, |_, root| {
+                    let made = source.fill(self, root, cancel, progress)?;
                     if config.dns {
                         root.copy_host_file("/etc/resolv.conf", "etc/resolv.conf")?;
                     }
                     if config.localtime {
                         copy_localtime(root, progress)?;
                     }
-                    cancel.check()
+                    cancel.check()?;
+                    Ok(made)
                 })?;
-                transaction.apply(Op::CreateSnapshot(self.final_snapshot(&id)?))
+                transaction.apply(Op::CreateSnapshot(self.final_snapshot(&id)?))?;
+                Ok(made)
             },
-            |write, ()| {
+            |write, made| {
+                let recipe = made.recipe.clone();
+                let (name, tag) = parse::nametag(source.nametag(config, made))?;
                 write.insert_image(&Image {
                     id: id.clone(),
                     name: String::new(),
                     tag: String::new(),
                     created: kleene_store::now(),
-                    cmd: vec!["/bin/sh".to_owned(), "/etc/rc".to_owned()],
-                    env: Vec::new(),
-                    user: "root".to_owned(),
-                    settings: ImageSettings::default(),
+                    cmd: recipe.cmd,
+                    env: recipe.env,
+                    user: recipe.user,
+                    settings: recipe.settings,
                     instructions: Vec::new(),
                     snapshots: Vec::new(),
                     origin: None,
@@ -84,99 +128,6 @@ impl Engine {
         dataset
             .snapshot(FINAL_SNAPSHOT)
             .map_err(|error| EngineError::invalid(error.to_string()))
-    }
-}
-
-/// Where the files of a base image come from.
-enum Source {
-    Programs(Vec<PathBuf>),
-    Archive(PathBuf),
-    HostDataset(HostSource),
-}
-
-impl Source {
-    fn of(engine: &Engine, config: &ImageCreateConfig) -> Result<Self> {
-        if let Some(source) = HostSource::of(engine, config)? {
-            return Ok(Self::HostDataset(source));
-        }
-        match config.method {
-            ImageCreateMethod::Host if config.programs.is_empty() => Err(EngineError::invalid(
-                "no programs given: name at least one, such as /bin/sh",
-            )),
-            ImageCreateMethod::Host => Ok(Self::Programs(
-                config.programs.iter().map(PathBuf::from).collect(),
-            )),
-            ImageCreateMethod::Fetch => Ok(Self::Archive(local_path(&config.url)?)),
-            method @ (ImageCreateMethod::FetchAuto
-            | ImageCreateMethod::ZfsCopy
-            | ImageCreateMethod::ZfsClone) => Err(EngineError::invalid(format!(
-                "the method '{method}' needs a FreeBSD host; use 'host' or 'fetch' with a file:// URL"
-            ))),
-        }
-    }
-
-    fn fill(&self, root: &Root, cancel: &Cancel, progress: &mut dyn FnMut(&str)) -> Result<()> {
-        match self {
-            Self::Programs(programs) => {
-                let report = host_image::populate(root, programs)?;
-                progress(&format!(
-                    "Copied {} files of {} programs...\n",
-                    report.files,
-                    programs.len()
-                ));
-            }
-            Self::Archive(path) => {
-                let file = File::open(path).map_err(|error| {
-                    EngineError::invalid(format!(
-                        "could not fetch file from url: {}: {error}",
-                        path.display()
-                    ))
-                })?;
-                progress("Succesfully fetched base system.\n");
-                progress("Unpacking contents and creating image...\n");
-                let mut told = 0;
-                let file = CancelledRead { file, cancel };
-                let unpacked = archive::unpack(file, root, &archive::Limits::default(), &mut |entries| {
-                    if entries >= told + ENTRIES_PER_LINE {
-                        told = entries;
-                        progress(&format!("Extracted {entries} files...\n"));
-                    }
-                });
-                cancel.check()?;
-                unpacked?;
-                progress("Succesfully extracted binaries, creating image...\n");
-            }
-            // Its files are there with the dataset.
-            Self::HostDataset(_) => {}
-        }
-        Ok(())
-    }
-}
-
-/// The path of a `file://` URL, or a path itself.
-fn local_path(url: &str) -> Result<PathBuf> {
-    let path = url.strip_prefix("file://").unwrap_or(url);
-    if path.starts_with('/') {
-        Ok(PathBuf::from(path))
-    } else {
-        Err(EngineError::invalid(format!(
-            "could not fetch file from url '{url}': only file:///… and absolute paths on the daemon's host can be fetched"
-        )))
-    }
-}
-
-/// A file that cannot be read any further once nobody waits for it.
-struct CancelledRead<'a> {
-    file: File,
-    cancel: &'a Cancel,
-}
-
-impl Read for CancelledRead<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.cancel.is_cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
-        self.file.read(buffer)
     }
 }
 

@@ -3,17 +3,21 @@
 mod build;
 mod commit;
 mod create;
+mod export;
 mod history;
 mod host_dataset;
 mod measure;
+mod oci;
 pub(crate) mod pins;
 mod remove;
 mod scratch;
 mod show;
+mod size;
 mod tag;
 pub(crate) mod upload;
 
 pub use build::{BuildError, BuildEvent};
+pub use export::ImageArchive;
 use kleene_plan::Id;
 use kleene_store::{Image, Resolution};
 pub use upload::{UploadError, UploadedContext};

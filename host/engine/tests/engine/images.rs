@@ -1,6 +1,9 @@
 //! Base images, tags, removal.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
+use std::thread;
 
 use kleene_api::{ImageCreateConfig, ImageCreateMethod};
 use kleene_engine::{Cancel, Engine};
@@ -129,6 +132,155 @@ fn a_source_that_cannot_be_used_leaves_nothing() {
     refusal(create(&engine, &missing));
     assert_eq!(world.sim.inventory().since(&before), "");
     assert!(engine.images().unwrap().is_empty());
+}
+
+/// A web server that answers every request so; returns its address.
+fn web_server(head: String, body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            let _ = connection.read(&mut [0; 1024]);
+            let _ = connection.write_all(format!("HTTP/1.1 {head}\r\nConnection: close\r\n\r\n").as_bytes());
+            let _ = connection.write_all(&body);
+        }
+    });
+    format!("http://{address}/base.tar")
+}
+
+/// The archive of `base` on a web server.
+fn fetched_base(world: &World) -> (ImageCreateConfig, Vec<u8>) {
+    let config = world.base_config();
+    let archive = std::fs::read(config.url.strip_prefix("file://").unwrap()).unwrap();
+    let url = web_server(
+        format!("200 OK\r\nContent-Length: {}", archive.len()),
+        archive.clone(),
+    );
+    (ImageCreateConfig { url, ..config }, archive)
+}
+
+fn sha256(content: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    let sum = Sha256::digest(content);
+    let digits: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{digits}")
+}
+
+#[test]
+fn an_archive_of_a_web_server_makes_an_image_and_tells_how_far_it_is() {
+    let world = World::new();
+    let engine = world.open();
+    let (config, archive) = fetched_base(&world);
+    let config = ImageCreateConfig {
+        checksum: sha256(&archive),
+        ..config
+    };
+    let mut lines = String::new();
+    let id = engine
+        .create_image(&config, &Cancel::new(), &mut |line| lines.push_str(line))
+        .unwrap();
+    assert_eq!(world.listing(&format!("image/{id}"), "etc"), ["passwd"]);
+    insta::assert_snapshot!(lines, @r"
+    Fetched 4.1 kB of 4.1 kB...
+    Succesfully fetched base system.
+    Unpacking contents and creating image...
+    Succesfully extracted binaries, creating image...
+    ");
+}
+
+#[test]
+fn an_archive_with_another_checksum_is_refused_and_leaves_nothing() {
+    let world = World::new();
+    let engine = world.open();
+    let before = world.sim.inventory();
+    let other = sha256(b"another");
+    let (fetched, archive) = fetched_base(&world);
+    for config in [world.base_config(), fetched] {
+        let refused = refusal(create(
+            &engine,
+            &ImageCreateConfig {
+                checksum: other.clone(),
+                ..config.clone()
+            },
+        ));
+        let expected = format!("its checksum is {}, and not {other}", sha256(&archive));
+        assert!(refused.contains(&expected), "{refused}");
+        let malformed = refusal(create(
+            &engine,
+            &ImageCreateConfig {
+                checksum: "md5:1".to_owned(),
+                ..config
+            },
+        ));
+        assert!(malformed.contains("'md5:1' is no checksum"), "{malformed}");
+    }
+    assert_eq!(world.sim.inventory().since(&before), "");
+    assert!(engine.images().unwrap().is_empty());
+}
+
+#[test]
+fn a_download_that_fails_says_why_and_leaves_nothing() {
+    let world = World::new();
+    let engine = world.open();
+    let before = world.sim.inventory();
+    let (config, archive) = fetched_base(&world);
+    let half = archive[..archive.len() / 2].to_vec();
+    let cut = format!("200 OK\r\nContent-Length: {}", archive.len());
+    let cases = [
+        (
+            web_server("404 Not Found".to_owned(), Vec::new()),
+            "the server answers 404 Not Found",
+        ),
+        (web_server(cut, half), "came to an end too soon"),
+        (
+            "http://nothing.invalid/base.txz".to_owned(),
+            "the name nothing.invalid cannot be resolved",
+        ),
+        ("gopher://x/y".to_owned(), "give http://"),
+        ("base.txz".to_owned(), "give http://"),
+    ];
+    for (url, expected) in cases {
+        let refused = refusal(create(
+            &engine,
+            &ImageCreateConfig {
+                url,
+                ..config.clone()
+            },
+        ));
+        assert!(
+            refused.starts_with("could not fetch file from url") && refused.contains(expected),
+            "{refused}"
+        );
+    }
+    assert_eq!(world.sim.inventory().since(&before), "");
+}
+
+#[test]
+fn a_cancelled_download_leaves_nothing() {
+    let world = World::new();
+    let engine = world.open();
+    let before = world.sim.inventory();
+    let (config, archive) = fetched_base(&world);
+    let silent = format!("200 OK\r\nContent-Length: {}", archive.len());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let cancel = Cancel::new();
+    let server = thread::spawn({
+        let cancel = cancel.clone();
+        move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let _ = write!(connection, "HTTP/1.1 {silent}\r\n\r\n");
+            cancel.cancel();
+            // Until the client hangs up.
+            let _ = connection.read_to_end(&mut Vec::new());
+        }
+    });
+    let url = format!("http://{address}/base.tar");
+    let refused = refusal(engine.create_image(&ImageCreateConfig { url, ..config }, &cancel, &mut |_| {}));
+    assert_eq!(refused, "cancelled");
+    server.join().unwrap();
+    assert_eq!(world.sim.inventory().since(&before), "");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod containers;
 mod counted;
 mod execs;
 mod faults;
+mod foreign;
 mod images;
 mod journal;
 mod leftovers;

@@ -99,6 +99,7 @@ fn open_without_plugins(world: &World) -> kleene_engine::Engine {
     let directories = kleene_engine::EngineConfig {
         state_dir: world.state_dir(),
         run_dir: world.run_dir(),
+        insecure_registries: Vec::new(),
     };
     kleene_engine::Engine::open(directories, world.platform.clone(), plugins).unwrap()
 }

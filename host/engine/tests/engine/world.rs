@@ -58,6 +58,7 @@ impl World {
         let config = EngineConfig {
             state_dir: self.state_dir(),
             run_dir: self.run_dir(),
+            insecure_registries: Vec::new(),
         };
         Engine::open(
             config,

@@ -13,6 +13,7 @@ use rustix::fs::{
 };
 use tar::{Entry, EntryType};
 
+use super::whiteout::{Whiteout, Whiteouts};
 use super::{Limits, Unpacked};
 use crate::{
     Root,
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// Extended headers in which tar keeps extended attributes.
-const ATTRIBUTE_PREFIX: &str = "SCHILY.xattr.";
+pub(super) const ATTRIBUTE_PREFIX: &str = "SCHILY.xattr.";
 
 /// What a header says of its entry.
 struct Header {
@@ -43,9 +44,12 @@ pub(super) struct Unpacker<'a> {
     owner: Option<Owner>,
     directories: Vec<Header>,
     buffer: Vec<u8>,
+    /// For a layer: what takes away files of the layers below.
+    whiteouts: Option<Whiteouts<'a>>,
 }
 
 impl<'a> Unpacker<'a> {
+    /// For an archive, which is in charge of the whole root.
     pub fn new(root: &'a Root, limits: &'a Limits, owner: Option<Owner>) -> Self {
         Self {
             root,
@@ -53,6 +57,15 @@ impl<'a> Unpacker<'a> {
             owner,
             directories: Vec::new(),
             buffer: vec![0; 128 << 10],
+            whiteouts: None,
+        }
+    }
+
+    /// For a layer, over what is in the root.
+    pub fn of_layer(root: &'a Root, limits: &'a Limits) -> Self {
+        Self {
+            whiteouts: Some(Whiteouts::new(root)),
+            ..Self::new(root, limits, None)
         }
     }
 
@@ -60,6 +73,13 @@ impl<'a> Unpacker<'a> {
     pub fn place(&mut self, entry: &mut Entry<'_, impl Read>, report: &mut Unpacked) -> Result<()> {
         let mut header = read_header(entry)?;
         header.owner = self.owner.unwrap_or(header.owner);
+        if let Some(whiteouts) = &self.whiteouts
+            && let Some(whiteout) = Whiteout::named(&header.path)?
+        {
+            whiteouts.apply(&whiteout)?;
+            self.pump(entry, &mut io::sink(), &header.path, report.entries)?;
+            return Ok(());
+        }
         match header.kind {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 self.file(entry, &header, report)?
@@ -90,7 +110,7 @@ impl<'a> Unpacker<'a> {
     /// Gives directories their modes and times, the deepest last made first.
     pub fn finish(self) -> Result<()> {
         for header in self.directories.iter().rev() {
-            let place = walk(self.root, &header.path, INSIDE)?;
+            let place = walk(self.root, &header.path, self.way())?;
             // A later entry may have taken the name for something else.
             if place
                 .stat()?
@@ -107,7 +127,8 @@ impl<'a> Unpacker<'a> {
     }
 
     fn directory(&mut self, header: Header) -> Result<()> {
-        let place = walk(self.root, &header.path, INSIDE)?;
+        let place = walk(self.root, &header.path, self.way())?;
+        self.remember(&place)?;
         if place
             .stat()?
             .is_some_and(|stat| node::kind(&stat) != FileType::Directory)
@@ -147,14 +168,14 @@ impl<'a> Unpacker<'a> {
         header.apply_times(&place)
     }
 
-    fn hard_link(&self, target: &Path, path: &Path) -> Result<()> {
+    fn hard_link(&mut self, target: &Path, path: &Path) -> Result<()> {
         let target = checked(target.as_os_str().as_bytes(), path)?;
         let original = walk(
             self.root,
             &target,
             Walk {
                 missing: Missing::Refuse,
-                ..INSIDE
+                ..self.way()
             },
         )?;
         match original.stat()?.map(|stat| node::kind(&stat)) {
@@ -181,7 +202,7 @@ impl<'a> Unpacker<'a> {
         .on("create the link", path)
     }
 
-    fn device(&self, entry: &Entry<'_, impl Read>, header: &Header, kind: FileType) -> Result<()> {
+    fn device(&mut self, entry: &Entry<'_, impl Read>, header: &Header, kind: FileType) -> Result<()> {
         if !self.limits.devices {
             return Err(refused(
                 &header.path,
@@ -199,7 +220,7 @@ impl<'a> Unpacker<'a> {
         }
     }
 
-    fn special(&self, header: &Header, kind: FileType, device: u64) -> Result<()> {
+    fn special(&mut self, header: &Header, kind: FileType, device: u64) -> Result<()> {
         let place = self.vacant(&header.path)?;
         mknodat(&place.dir, place.name(), kind, Mode::empty(), device).on("create", &header.path)?;
         header.apply_owner(&place)?;
@@ -224,13 +245,37 @@ impl<'a> Unpacker<'a> {
     }
 
     /// The place for an entry, with nothing there.
-    fn vacant(&self, path: &Path) -> Result<Place> {
-        let place = walk(self.root, path, INSIDE)?;
+    fn vacant(&mut self, path: &Path) -> Result<Place> {
+        let place = walk(self.root, path, self.way())?;
         if place.name.is_none() {
             return Err(refused(path, "it stands for the root, which must be a directory"));
         }
-        node::remove(&place.dir, place.name()).on("replace", path)?;
+        match &self.whiteouts {
+            // A file of a layer takes the place of a directory below, with all that is in it.
+            Some(whiteouts) => whiteouts.clear(&place)?,
+            None => node::remove(&place.dir, place.name()).on("replace", path)?,
+        }
+        self.remember(&place)?;
         Ok(place)
+    }
+
+    /// In a layer, what it made itself is not what its whiteouts mean.
+    fn remember(&mut self, place: &Place) -> Result<()> {
+        match &mut self.whiteouts {
+            Some(whiteouts) => whiteouts.remember(&place.path),
+            None => Ok(()),
+        }
+    }
+
+    fn way(&self) -> Walk {
+        match self.whiteouts {
+            // Layers are made of trees in which absolute links mean the tree's own root.
+            Some(_) => Walk {
+                links: Links::Rooted,
+                ..INSIDE
+            },
+            None => INSIDE,
+        }
     }
 }
 
@@ -344,7 +389,7 @@ fn checked(name: &[u8], entry: &Path) -> Result<PathBuf> {
     Err(refused(entry, reason))
 }
 
-fn refused(entry: &Path, reason: impl Into<String>) -> Error {
+pub(super) fn refused(entry: &Path, reason: impl Into<String>) -> Error {
     Error::EntryRefused {
         entry: entry.display().to_string(),
         reason: reason.into(),

@@ -41,6 +41,12 @@ pub(super) fn holds_tar(reader: impl Read) -> bool {
     plain.take(BLOCK as u64).read_to_end(&mut head).is_ok() && is_tar_header(&head)
 }
 
+/// Whether a file that begins so is compressed in a way that archives may be.
+#[must_use]
+pub fn is_compressed(head: &[u8]) -> bool {
+    matches!(Format::of(head), Ok(Format::Gzip | Format::Xz | Format::Zstd))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Tar,
@@ -55,7 +61,7 @@ impl Format {
             [0x1f, 0x8b, ..] => return Ok(Self::Gzip),
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => return Ok(Self::Xz),
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => return Ok(Self::Zstd),
-            _ if is_tar_header(head) => return Ok(Self::Tar),
+            _ if is_tar_header(head) || is_end(head) => return Ok(Self::Tar),
             [] => "it is empty",
             [b'B', b'Z', b'h', ..] => "it is compressed by bzip2",
             [b'P', b'K', 3, 4, ..] => "it is a zip file",
@@ -76,6 +82,11 @@ fn is_tar_header(head: &[u8]) -> bool {
     // The field itself, bytes 148 to 155, counts as blanks: pax(1), "ustar Interchange Format".
     let expected = sum(&block[..148]) + 8 * u32::from(b' ') + sum(&block[156..]);
     header.cksum().is_ok_and(|written| written == expected)
+}
+
+/// An archive without entries begins with its end: layers that change nothing are so.
+fn is_end(head: &[u8]) -> bool {
+    head.len() == BLOCK && head.iter().all(|byte| *byte == 0)
 }
 
 /// A zstd file is a row of frames, some of which are to be skipped (RFC 8878, 3.1); the decoder knows one frame.

@@ -57,8 +57,10 @@ impl<R: Read> Read for Meter<R> {
 }
 
 /// Lets the decompressed archive through until a limit is reached.
-pub(super) struct Gate<R> {
+pub(super) struct Gate<'a, R> {
     inner: R,
+    /// Is given all that passes.
+    content: &'a mut dyn FnMut(&[u8]),
     consumed: Rc<Cell<u64>>,
     produced: u64,
     bytes: u64,
@@ -103,11 +105,17 @@ impl Control {
     }
 }
 
-impl<R: Read> Gate<R> {
-    pub fn new(inner: R, consumed: Rc<Cell<u64>>, limits: &Limits) -> (Self, Control) {
+impl<'a, R: Read> Gate<'a, R> {
+    pub fn new(
+        inner: R,
+        consumed: Rc<Cell<u64>>,
+        limits: &Limits,
+        content: &'a mut dyn FnMut(&[u8]),
+    ) -> (Self, Control) {
         let control = Control::default();
         let gate = Self {
             inner,
+            content,
             consumed,
             produced: 0,
             bytes: limits.bytes,
@@ -138,11 +146,12 @@ impl<R: Read> Gate<R> {
     }
 }
 
-impl<R: Read> Read for Gate<R> {
+impl<R: Read> Read for Gate<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.produced += read as u64;
         self.check(read as u64)?;
+        (self.content)(&buffer[..read]);
         Ok(read)
     }
 }
