@@ -50,6 +50,19 @@ const MMDEBSTRAP: Program = program(
     "mmdebstrap",
     "a userland of Debian, on which real Dockerfiles are built",
 );
+/// What images are exchanged with.
+const REGISTRY: [Program; 2] = [
+    program(
+        "docker-registry",
+        "docker-registry",
+        "the registry that images are pushed to and pulled from",
+    ),
+    program(
+        "skopeo",
+        "skopeo",
+        "the tool that reads and writes images beside us",
+    ),
+];
 
 /// What images are exchanged with.
 const REGISTRY: [Program; 2] = [

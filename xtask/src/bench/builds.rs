@@ -1,20 +1,16 @@
-//! What builds and imports cost, beside podman build and tar in the same run.
+//! What builds cost, beside podman build in the same run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use kleene_tests::{Host, Programs, write};
 
 use super::{Line, median, milliseconds, timed};
 
 /// How often each build is timed.
 const BUILDS: usize = 5;
-/// Of how many files the archive consists, and how large each is.
-const FILES: u32 = 1000;
-const FILE_BYTES: usize = 100_000;
 
 const DOCKERFILE: &str = "\
 FROM localhost/debian:bookworm
@@ -37,7 +33,7 @@ trait Builder {
 /// If something cannot be run.
 pub fn measure(programs: &Programs) -> Result<Vec<Line>> {
     let host = Host::with(programs.clone())?;
-    let mut lines = imports(&host)?;
+    let mut lines = Vec::new();
     let context = host.directory("context");
     write(context.join("large"), pseudo_random(20_000_000, 1));
     write(context.join("changing"), "0\n");
@@ -171,48 +167,6 @@ impl Drop for Podman {
             eprintln!("podman system reset: {error}");
         }
     }
-}
-
-/// An archive of 100 MB that hardly compresses becomes an image; tar unpacks it in turns with us.
-fn imports(host: &Host) -> Result<Vec<Line>> {
-    let files = host.directory("files");
-    for number in 0..FILES {
-        let directory = files.join((number % 40).to_string());
-        write(
-            directory.join(number.to_string()),
-            pseudo_random(FILE_BYTES, number + 2),
-        );
-    }
-    let archive = host.directory("").join("files.tar");
-    let made = Command::new("tar")
-        .arg("-cf")
-        .arg(&archive)
-        .arg("-C")
-        .arg(&files)
-        .arg(".")
-        .status()?;
-    ensure!(made.success(), "tar could not pack {}", files.display());
-    let (mut ours, mut tars) = (Vec::new(), Vec::new());
-    for run in 0..=BUILDS {
-        let target = host.directory(&format!("unpacked-{run}"));
-        let mut tar = Command::new("tar");
-        tar.arg("-xf").arg(&archive).arg("-C").arg(&target);
-        let mut klee = host.klee_command("image create --no-dns --no-localtime -t imported fetch");
-        klee.arg(format!("file://{}", archive.display()));
-        for (command, times) in [(&mut tar, &mut tars), (&mut klee, &mut ours)] {
-            let time = timed(command)?;
-            if run > 0 {
-                times.push(time);
-            }
-        }
-    }
-    let line = |what: &str, times: Vec<Duration>| {
-        Line::new(format!("{what}, median of {BUILDS}"), milliseconds(median(times)))
-    };
-    Ok(vec![
-        line("tar -x of 100 MB in 1,000 files", tars),
-        line("klee image create of the same", ours),
-    ])
 }
 
 /// Bytes that neither compress nor repeat, the same in every run (xorshift, Marsaglia 2003).

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what is promised in numbers, measured side by side in one run on this machine.
 
 mod builds;
+mod images;
 mod leases;
 mod networks;
 mod requests;
@@ -81,6 +82,7 @@ impl Bench {
             print(&whole_path(workspace, &programs)?);
         }
         if all || self.builds {
+            print(&images::measure(&programs)?);
             print(&builds::measure(&programs)?);
         }
         if all || self.networks {
