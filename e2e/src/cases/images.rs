@@ -98,14 +98,18 @@ fn used_image(world: &mut World) {
 }
 
 fn prune(world: &mut World) {
-    let context = world.context(&[("Dockerfile", "FROM minimal\nRUN echo once > /made\n")]);
-    world.klee(&format!("build -t again {context}")).ok();
-    let first = world.inspect("image", "again")["id"].clone();
-    world.klee(&format!("build -t again {context}")).ok();
+    let build = |world: &World, file: &str| {
+        let dockerfile = format!("FROM minimal\nRUN echo once > /{file}\n");
+        let context = world.context(&[("Dockerfile", dockerfile.as_str())]);
+        world.klee(&format!("build -t again {context}")).ok();
+        world.inspect("image", "again")["id"].clone()
+    };
+    let first = build(world, "first");
+    let second = build(world, "second");
     world.klee("image prune -f").ok();
     let left = world.list("image");
     assert!(left.iter().all(|image| image["id"] != first), "{left:?}");
-    assert!(left.iter().any(|image| image["name"] == "again"), "{left:?}");
+    assert!(left.iter().any(|image| image["id"] == second), "{left:?}");
 }
 
 /// The dataset is that of an image, since it has programs in it.
