@@ -64,20 +64,6 @@ const REGISTRY: [Program; 2] = [
     ),
 ];
 
-/// What images are exchanged with.
-const REGISTRY: [Program; 2] = [
-    program(
-        "docker-registry",
-        "docker-registry",
-        "the registry that images are pushed to and pulled from",
-    ),
-    program(
-        "skopeo",
-        "skopeo",
-        "the tool that reads and writes images beside us",
-    ),
-];
-
 /// Sees to it that this machine can build everything and run containers on a throw-away host.
 ///
 /// # Errors
