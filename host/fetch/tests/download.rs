@@ -1,5 +1,7 @@
 //! Downloads from servers that behave well and badly.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

@@ -113,13 +113,13 @@ fn send_layer(
 }
 
 /// The content of a file, piece by piece, telling how far it is.
-fn chunks<B: From<Vec<u8>>>(
+fn chunks<B>(
     file: File,
     size: u64,
     sender: mpsc::Sender<Event>,
 ) -> impl Stream<Item = std::result::Result<B, OciDistributionError>> + Send + 'static
 where
-    B: Send + 'static,
+    B: From<Vec<u8>> + Send + 'static,
 {
     stream::unfold((file, 0_u64, 0_u64), move |(file, position, told)| {
         let sender = sender.clone();
