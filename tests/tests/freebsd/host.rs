@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -133,6 +133,47 @@ cache = "{}"
     #[track_caller]
     pub fn klee(&self, line: &str) -> Outcome {
         Outcome::of(&format!("klee {line}"), &mut self.klee_command(line))
+    }
+
+    /// Starts `klee` with these words, which may be quoted by `'`, and does not wait for it.
+    pub fn begin(&self, line: &str) -> Child {
+        let mut command = self.klee_command(line);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.spawn().unwrap()
+    }
+
+    /// Waits until a jail runs a program with these words.
+    #[track_caller]
+    pub fn await_command(&self, starter: &str, words: &str) {
+        let deadline = Instant::now() + START_LIMIT;
+        let runs = || {
+            let processes = self
+                .sandbox
+                .command("ps")
+                .args(["-e", "-o", "args"])
+                .output()
+                .unwrap();
+            let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
+            let started = processes
+                .lines()
+                .any(|line| line.contains(starter) && line.contains(words));
+            // The starter tells the words too; the program itself comes after it.
+            started
+                && processes
+                    .lines()
+                    .any(|line| line.starts_with("/bin/busybox") && line.contains(words))
+        };
+        while !runs() {
+            assert!(
+                Instant::now() < deadline,
+                "no jail runs '{words}':\n{}",
+                self.log()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn klee_command(&self, line: &str) -> Command {

@@ -47,6 +47,57 @@ fn a_running_container_is_connected_and_disconnected() {
 }
 
 #[test]
+fn what_an_administrator_removed_is_repaired() {
+    let host = FreeBsdHost::with_minimal_image();
+    let mut text = String::new();
+    host.klee("network create -t bridge --subnet 10.13.37.0/24 lan")
+        .ok();
+    host.klee("run -d --name web -l ipnet -n lan -p 8080:80 minimal /bin/busybox sleep 1000")
+        .ok();
+    host.transcript();
+    host.tool("ifconfig kleene0 inet 10.13.37.2 -alias").ok();
+    note(&host, &mut text, "an administrator");
+    step(&host, &mut text, "system repair");
+    step(&host, &mut text, "system repair");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_daemon_recovers_from_the_end_of_another() {
+    let mut host = FreeBsdHost::with_minimal_image();
+    let mut text = String::new();
+    host.klee("network create -t bridge --subnet 10.13.37.0/24 lan")
+        .ok();
+    host.klee("run -d --name web -l vnet -n lan -p 8080:80 minimal /bin/busybox sleep 1000")
+        .ok();
+    let context = host.path("site");
+    std::fs::create_dir(&context).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM minimal\nRUN exec /bin/busybox sleep 2000\n",
+    )
+    .unwrap();
+    host.transcript();
+    let mut build = host.begin("build -t site site");
+    host.await_command("jail -c", "sleep 2000");
+    host.end_daemon("KILL");
+    build.wait().unwrap();
+    note(
+        &host,
+        &mut text,
+        "klee build -t site site, whose daemon is killed in the second step",
+    );
+    host.start_daemon();
+    note(
+        &host,
+        &mut text,
+        "the next daemon: the build is taken back, web runs on",
+    );
+    step(&host, &mut text, "exec web /bin/true");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn a_build() {
     let host = FreeBsdHost::with_minimal_image();
     let context = host.path("site");

@@ -22,7 +22,22 @@ pub(crate) fn ifconfig(state: &mut State, words: &[&str]) -> Reply {
             Some(interface) => say(show(name, interface)),
             None => no(format!("ifconfig: interface {name} does not exist\n")),
         },
-        [kind, "create"] => create(state, kind),
+        [kind, "create", words @ ..] => {
+            let created = create(state, kind);
+            if created.code != 0 || words.is_empty() {
+                return created;
+            }
+            // What was made stays, whatever becomes of the rest.
+            let changed = change(state, created.out.trim(), words);
+            Reply {
+                out: if changed.out.is_empty() {
+                    created.out
+                } else {
+                    changed.out
+                },
+                ..changed
+            }
+        }
         [name, words @ ..] => match state.interfaces.get(*name) {
             Some(interface) if interface.jail.is_none() => change(state, name, words),
             _ => no(format!("ifconfig: interface {name} does not exist\n")),

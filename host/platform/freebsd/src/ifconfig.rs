@@ -95,9 +95,25 @@ pub(crate) fn show(name: Option<&str>) -> Command {
     ifconfig([name.unwrap_or("-a")])
 }
 
-/// Prints the name of what it made.
-pub(crate) fn create(kind: Kind) -> Command {
-    ifconfig([kind.word(), "create"])
+/// Makes an interface that is marked as the owner's from the beginning: ifconfig(8) finishes this even if we end in the
+/// middle. Prints the name that the kernel chose.
+pub(crate) fn create(kind: Kind, owner: &Owner) -> Command {
+    ifconfig([kind.word(), "create", "group", GROUP, "description", &mark(owner)])
+}
+
+/// Whether a name is one that the kernel chooses for a new interface.
+pub(crate) fn is_draft(name: &str) -> bool {
+    let number = [Kind::Bridge, Kind::Loopback, Kind::Pair]
+        .into_iter()
+        .find_map(|kind| name.strip_prefix(kind.word()));
+    number.is_some_and(|number| {
+        let number = number.trim_end_matches(['a', 'b']);
+        !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+pub(crate) fn rename(draft: &str, name: &InterfaceName) -> Command {
+    ifconfig([draft, "name", name.as_str()])
 }
 
 /// Marks an interface as the owner's and then gives it its name, so that one of the name never exists without the mark.
@@ -358,6 +374,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_the_kernel_chose_is_a_draft() {
+        for name in ["bridge0", "lo12", "epair3a", "epair3b"] {
+            assert!(is_draft(name), "{name}");
+        }
+        for name in ["kleene0", "bridge", "k0a1b2c3d4e5fa", "epaira", "em0", "bridge0x"] {
+            assert!(!is_draft(name), "{name}");
+        }
+    }
+
+    #[test]
     fn commands_are_what_an_administrator_would_type() {
         let owner = Owner::Endpoint("0a1b2c3d4e5f".parse().unwrap());
         let bridge: InterfaceName = "kleene0".parse().unwrap();
@@ -366,11 +392,12 @@ mod tests {
         let commands = [
             show(None),
             show(Some("kleene0")),
-            create(Kind::Bridge),
-            create(Kind::Loopback),
-            create(Kind::Pair),
+            create(Kind::Bridge, &owner),
+            create(Kind::Loopback, &owner),
+            create(Kind::Pair, &owner),
             set_mac("epair0b", MacAddress::of_endpoint(&id)),
-            mark_and_rename("epair0a", &owner, &half),
+            rename("bridge0", &bridge),
+            mark_and_rename("epair0b", &owner, &half),
             add_member(&bridge, &half),
             set_private(&bridge, &half, true),
             set_private(&bridge, &half, false),

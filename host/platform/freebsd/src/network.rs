@@ -86,9 +86,10 @@ impl Network {
         let up = match self.own_of_kind(name, owner, kind)? {
             Some(found) => found.up,
             None => {
-                let draft = self.tools.read(&ifconfig::create(kind), ifconfig::parse_created);
+                let create = ifconfig::create(kind, owner);
+                let draft = self.tools.read(&create, ifconfig::parse_created);
                 let draft = draft.or_failed(action)?;
-                let named = self.tools.run(&ifconfig::mark_and_rename(&draft, owner, name));
+                let named = self.tools.run(&ifconfig::rename(&draft, name));
                 if let Err(error) = named {
                     return Err(self.destroy_draft(&draft, refused(error, name, action())));
                 }
@@ -217,9 +218,10 @@ impl Network {
     /// has none, nothing is found under it.
     fn create_pair(&self, pair: &Pair) -> Result<()> {
         let action = || format!("create the pair of interfaces {} and {}", pair.host, pair.jail);
-        let draft = self
-            .tools
-            .read(&ifconfig::create(Kind::Pair), ifconfig::parse_created);
+        let draft = self.tools.read(
+            &ifconfig::create(Kind::Pair, &pair.owner),
+            ifconfig::parse_created,
+        );
         let draft = draft.or_failed(action)?;
         let number = draft.strip_suffix('a').ok_or_else(|| {
             let cause = PlatformError::failed(action(), format!("'{draft}' is not the first half of a pair"));
@@ -235,9 +237,7 @@ impl Network {
             })
             .map_err(|error| refused(error, &pair.jail, action()))
             .and_then(|_| {
-                let named = self
-                    .tools
-                    .run(&ifconfig::mark_and_rename(&draft, &pair.owner, &pair.host));
+                let named = self.tools.run(&ifconfig::rename(&draft, &pair.host));
                 named.map_err(|error| refused(error, &pair.host, action()))
             });
         made.map(drop).map_err(|cause| self.destroy_draft(&draft, cause))
@@ -265,8 +265,25 @@ impl Network {
                 tracing::warn!("interface {name} is not removed: it does not belong to {owner}");
                 Ok(())
             }
-            None => Ok(()),
+            None => self.remove_drafts(owner),
         }
+    }
+
+    /// Removes what was made for an owner and did not get its name, because we ended in the middle.
+    fn remove_drafts(&self, owner: &Owner) -> Result<()> {
+        let action = || format!("remove unfinished interfaces of {owner}");
+        let all = self.tools.read(&ifconfig::show(None), ifconfig::parse_show);
+        for found in all.or_failed(action)? {
+            if ifconfig::is_draft(&found.name) && found.owner().as_ref() == Some(owner) {
+                match self.tools.run(&ifconfig::destroy(&found.name)) {
+                    Err(error) if !ifconfig::is_absence(&error) => {
+                        return Err(PlatformError::failed(action(), error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     // Addresses

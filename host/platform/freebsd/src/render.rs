@@ -86,8 +86,8 @@ fn draft(kind: Kind) -> String {
 
 fn interface(kind: Kind, name: &InterfaceName, owner: &Owner) -> Vec<Command> {
     vec![
-        ifconfig::create(kind),
-        ifconfig::mark_and_rename(&draft(kind), owner, name),
+        ifconfig::create(kind, owner),
+        ifconfig::rename(&draft(kind), name),
         ifconfig::up(name.as_str()),
     ]
 }
@@ -108,10 +108,10 @@ fn pair_commands(pair: &Pair) -> Vec<Command> {
         .isolated
         .then(|| ifconfig::set_private(&pair.bridge, &pair.host, true));
     let mut commands = vec![
-        ifconfig::create(Kind::Pair),
+        ifconfig::create(Kind::Pair, &pair.owner),
         ifconfig::set_mac(&jail, pair.mac),
         ifconfig::mark_and_rename(&jail, &pair.owner, &pair.jail),
-        ifconfig::mark_and_rename(&host, &pair.owner, &pair.host),
+        ifconfig::rename(&host, &pair.host),
         ifconfig::add_member(&pair.bridge, &pair.host),
     ];
     commands.extend(private);

@@ -3,7 +3,7 @@
 use kleene_plan::{Family, Loopback, Op};
 use kleene_platform::{Platform, PlatformError};
 
-use crate::world::{ENDPOINT, World, bridge, endpoint, network, pair};
+use crate::world::{ENDPOINT, NETWORK, World, bridge, endpoint, network, pair};
 
 fn is_conflict<T>(result: Result<T, PlatformError>) -> bool {
     matches!(result, Err(PlatformError::Conflict { .. }))
@@ -175,4 +175,24 @@ fn the_way_out_and_what_listens_are_known() {
     let world = World::new();
     assert_eq!(world.platform.egress().unwrap(), Some("vtnet0".parse().unwrap()));
     assert_eq!(world.platform.listeners().unwrap()[0].port, 22);
+}
+
+#[test]
+fn what_did_not_get_its_name_goes_with_it() {
+    let world = World::new();
+    for (kind, owner) in [
+        ("bridge", format!("network:{NETWORK}")),
+        ("epair", format!("endpoint:{ENDPOINT}")),
+        ("bridge", "network:ffffffffffff".to_owned()),
+    ] {
+        let create = format!("ifconfig {kind} create group kleene description kleene:{owner}");
+        assert!(world.tool(&create).starts_with(kind));
+    }
+    for (name, owner) in [(bridge().name, network()), (pair().host, endpoint())] {
+        let op = Op::RemoveInterface { name, owner };
+        world.platform.apply(&op).unwrap();
+    }
+    let left = world.tool("ifconfig -a");
+    assert!(!left.contains("bridge0:") && !left.contains("epair"), "{left}");
+    assert!(left.contains("bridge1:"), "another owner's stays: {left}");
 }
