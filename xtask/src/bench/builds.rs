@@ -13,7 +13,8 @@ use super::{Line, median, milliseconds, timed};
 const BUILDS: usize = 5;
 
 const DOCKERFILE: &str = "\
-FROM localhost/debian:bookworm
+ARG BASE
+FROM ${BASE}
 WORKDIR /srv
 COPY large large
 RUN sha256sum large > sum
@@ -80,7 +81,7 @@ impl<'a> Klee<'a> {
         let path = userland.display();
         let options = "--no-dns --no-localtime";
         host.klee(&format!(
-            "image create -t localhost/debian:bookworm fetch file://{path} {options}"
+            "image create -t debian:bookworm fetch file://{path} {options}"
         ))
         .ok();
         fs::write(host.directory("context").join("Dockerfile"), DOCKERFILE)?;
@@ -90,7 +91,9 @@ impl<'a> Klee<'a> {
 
 impl Builder for Klee<'_> {
     fn build(&self, context: &Path, options: &[&str]) -> Command {
-        let mut command = self.host.klee_command("build -t built");
+        let mut command = self
+            .host
+            .klee_command("build -t built --build-arg BASE=debian:bookworm");
         command.args(options).arg(context);
         command
     }
@@ -152,6 +155,8 @@ impl Builder for Podman {
                 "host",
                 "-t",
                 "built",
+                "--build-arg",
+                "BASE=localhost/debian:bookworm",
             ])
             .args(options)
             .arg(context);
