@@ -9,7 +9,8 @@ umount "$1"
 mount -t cgroup2 cgroup2 "$1"
 ip link set lo up
 ip netns add outside
-ip link add uplink type veth peer name uplink netns outside
+# Different numbers, because news of an interface whose peer has its own number is up to a second late.
+ip link add uplink index 10 type veth peer name uplink index 20 netns outside
 ip address add 192.0.2.1/24 dev uplink
 # Nobody else is there to have the same addresses; so all that IPv6 needs is there at once.
 echo 0 > /proc/sys/net/ipv6/conf/uplink/accept_dad
@@ -22,6 +23,8 @@ ip -n outside link set lo up
 ip -n outside link set uplink up
 ip route add default via 192.0.2.2
 ip -6 route add default via 2001:db8::2
+# An address is tentative until the kernel has seen that its interface is up.
+while [ -n "$(ip -6 address show tentative; ip -n outside -6 address show tentative)" ]; do sleep 0.01; done
 echo ready
 # Bash, because as the first process it has to wait for children of others.
 exec bash -c 'while read -r _; do :; done'

@@ -12,6 +12,7 @@
 //! Everything acts in the mount and network namespaces of the thread that opens the platform, so a daemon in
 //! `unshare --net --mount` manages those.
 
+mod draft;
 mod failure;
 mod layers;
 mod net;

@@ -40,6 +40,7 @@ use record::{Content, Destination, no_dataset};
 use rustix::fs::FlockOperation;
 use trash::Trash;
 
+use crate::draft;
 use crate::failure::{OrFailed, absent_is_fine};
 
 /// `statfs.f_type` of an overlay file system (statfs(2)).
@@ -96,6 +97,7 @@ impl LayerStore {
             error => error.into(),
         })?;
         let trash = Trash::open(layout.trash())?;
+        draft::remove_all(&layout.records())?;
         let index = Mutex::new(Index::read(&layout)?);
         Ok(Self {
             layout,

@@ -12,6 +12,7 @@ use kleene_platform::{PlatformError, Result};
 use serde::{Deserialize, Serialize};
 
 use super::layout::Layout;
+use crate::draft;
 use crate::failure::OrFailed;
 
 /// A dataset.
@@ -116,10 +117,7 @@ impl Dataset {
         let path = layout.record(name);
         let action = || format!("write the record of dataset {name} to {}", path.display());
         let text = serde_json::to_vec_pretty(self).or_failed(action)?;
-        let draft = path.with_extension("draft");
-        fs::write(&draft, text)
-            .and_then(|()| fs::rename(&draft, &path))
-            .or_failed(action)
+        draft::write(&path, &text).or_failed(action)
     }
 
     pub(crate) fn read(path: &Path) -> std::io::Result<Self> {

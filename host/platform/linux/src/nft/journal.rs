@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compile::Addresses;
 use super::ruleset::Token;
+use crate::draft;
 use crate::failure::absent_is_fine;
 
 /// What one owner was given: its rules, and the addresses that interfaces named in them had.
@@ -41,7 +42,10 @@ impl Journal {
             .ok()
             .and_then(|text| serde_json::from_slice::<Loaded>(&text).ok());
         match loaded {
-            Some(loaded) if loaded.boot == boot()? => Ok((journal, Some(Token(loaded.token)))),
+            Some(loaded) if loaded.boot == boot()? => {
+                draft::remove_all(&journal.directory)?;
+                Ok((journal, Some(Token(loaded.token))))
+            }
             _ => {
                 fs::remove_dir_all(&journal.directory)?;
                 fs::create_dir(&journal.directory)?;
@@ -97,9 +101,7 @@ impl Journal {
 }
 
 fn write(path: &Path, content: &impl Serialize) -> io::Result<()> {
-    let draft = path.with_extension("draft");
-    fs::write(&draft, serde_json::to_vec(content)?)?;
-    fs::rename(draft, path)
+    draft::write(path, &serde_json::to_vec(content)?)
 }
 
 fn boot() -> io::Result<String> {
