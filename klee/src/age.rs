@@ -2,8 +2,19 @@
 
 use jiff::Timestamp;
 
+use crate::table::Cell;
+
+/// The age of what has this `created` timestamp of the API, in a listing.
+pub fn cell(created: &str, now: Timestamp) -> Cell {
+    let cell = Cell::plain(since(created, now));
+    match created.parse::<Timestamp>() {
+        Ok(created) => cell.or_briefly(briefly(now.as_second() - created.as_second())),
+        Err(_) => cell,
+    }
+}
+
 /// `<age> ago` for a `created` timestamp of the API, or the timestamp itself if it cannot be read.
-pub fn since(created: &str, now: Timestamp) -> String {
+fn since(created: &str, now: Timestamp) -> String {
     match created.parse::<Timestamp>() {
         Ok(created) => format!("{} ago", in_words(now.as_second() - created.as_second())),
         Err(_) => created.to_owned(),
@@ -27,6 +38,21 @@ fn in_words(seconds: i64) -> String {
         _ if hours < 1440 => format!("{} weeks", hours / 168),
         _ if hours < 17520 => format!("{} months", hours / 720),
         _ => format!("{} years", hours / 8760),
+    }
+}
+
+/// At most four characters, for the ages that things have.
+fn briefly(seconds: i64) -> String {
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        ..1 => "0s".to_owned(),
+        _ if minutes < 1 => format!("{seconds}s"),
+        _ if hours < 1 => format!("{minutes}m"),
+        _ if hours < 48 => format!("{hours}h"),
+        _ if hours < 336 => format!("{}d", hours / 24),
+        _ if hours < 1440 => format!("{}w", hours / 168),
+        _ if hours < 17520 => format!("{}mo", hours / 720),
+        _ => format!("{}y", hours / 8760),
     }
 }
 
@@ -59,6 +85,25 @@ mod tests {
             (730 * DAY, "2 years"),
         ] {
             assert_eq!(in_words(seconds), words, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_brief_age_has_at_most_four_characters() {
+        for (seconds, brief) in [
+            (-5, "0s"),
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3599, "59m"),
+            (3600, "1h"),
+            (2 * DAY - 1, "47h"),
+            (13 * DAY, "13d"),
+            (14 * DAY, "2w"),
+            (729 * DAY, "24mo"),
+            (730 * DAY, "2y"),
+        ] {
+            assert_eq!(briefly(seconds), brief, "{seconds} s");
         }
     }
 

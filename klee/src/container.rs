@@ -139,7 +139,7 @@ fn row(summary: ContainerSummary, now: Timestamp) -> Vec<Cell> {
         Cell::new(container.name.unwrap_or_default(), screen::NAME),
         image,
         Cell::plain(container.cmd.join(" ")),
-        Cell::plain(age::since(&container.created, now)),
+        age::cell(&container.created, now),
         Cell::plain(autorun),
         status,
         Cell::plain(jid.map(|jid| jid.to_string()).unwrap_or_default()),

@@ -114,7 +114,7 @@ impl Ls {
                 Cell::new(image.id, screen::IMAGE_ID),
                 Cell::new(image.name, screen::IMAGE_NAME),
                 Cell::new(image.tag, screen::TAG),
-                Cell::plain(age::since(&image.created, now)),
+                age::cell(&image.created, now),
                 Cell::plain(image.size.map(|size| bytes(size.total)).unwrap_or_default()),
                 Cell::plain(
                     image

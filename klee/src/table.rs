@@ -1,7 +1,8 @@
 //! Listings as tables: one line of titles, a rule, one line per object.
 //!
-//! A table is as wide as its content. Only when it would not fit do some columns give way, with an ellipsis: first
-//! what can be looked up by the others, at last names. Ids are never cut, since they are there to be copied.
+//! A table is as wide as its content. Only when it would not fit do columns move together and some give way, to a
+//! shorter form of what they show or with an ellipsis: first what can be looked up by the others, at last names. Ids are
+//! never cut, since they are there to be copied.
 
 use std::fmt::Write;
 
@@ -48,7 +49,7 @@ impl Column {
         }
     }
 
-    /// At least `width` wide.
+    /// At least `width` wide where there is room.
     pub const fn at_least(mut self, width: usize) -> Self {
         self.min = width;
         self
@@ -84,6 +85,7 @@ impl Column {
 #[derive(Debug, Clone)]
 pub struct Cell {
     text: String,
+    brief: Option<String>,
     style: Style,
     is_whole: bool,
 }
@@ -93,6 +95,7 @@ impl Cell {
     pub fn new(text: impl Into<String>, style: Style) -> Self {
         Self {
             text: text.into(),
+            brief: None,
             style,
             is_whole: false,
         }
@@ -101,6 +104,12 @@ impl Cell {
     /// Text without colour.
     pub fn plain(text: impl Into<String>) -> Self {
         Self::new(text, Style::new())
+    }
+
+    /// Shown where there is no room for the text.
+    pub fn or_briefly(mut self, text: impl Into<String>) -> Self {
+        self.brief = Some(text.into());
+        self
     }
 
     /// Never cut, even in a column that gives way.
@@ -113,9 +122,18 @@ impl Cell {
     pub fn text(&self) -> &str {
         &self.text
     }
+
+    /// As much of it as is at most `width` wide, on one line.
+    fn at_most(&self, width: usize) -> String {
+        match &self.brief {
+            Some(brief) if self.text.width() > width => cut(brief, width),
+            _ => cut(&self.text, width),
+        }
+    }
 }
 
 /// What separates and underlines columns.
+#[derive(Clone, Copy)]
 struct Lines {
     between: &'static str,
     rule: &'static str,
@@ -127,22 +145,44 @@ const FANCY: Lines = Lines {
     rule: "─",
     crossing: "─",
 };
+/// Where a line is too long.
+const FANCY_AND_NARROW: Lines = Lines {
+    between: "",
+    rule: "─",
+    crossing: "",
+};
 const SIMPLE: Lines = Lines {
     between: "|",
     rule: "-",
     crossing: "+",
 };
 
+impl Lines {
+    /// How long a line is.
+    fn length(&self, widths: &[usize]) -> usize {
+        let between = self.between.width() * widths.len().saturating_sub(1);
+        let padded: usize = widths.iter().map(|width| width + 2).sum();
+        padded + between
+    }
+}
+
 /// Draws a table of which no line is wider than `limit`, if that is possible, each line ending in a newline. Without
 /// a limit nothing is cut.
 pub fn draw(columns: &[Column], rows: &[Vec<Cell>], theme: Theme, limit: Option<usize>) -> String {
-    let lines = match theme {
-        Theme::Fancy => FANCY,
-        Theme::Simple => SIMPLE,
+    let (wide, narrow) = match theme {
+        Theme::Fancy => (FANCY, FANCY_AND_NARROW),
+        Theme::Simple => (SIMPLE, SIMPLE),
     };
-    let widths = match limit {
-        Some(limit) => fit(columns, rows, limit),
-        None => natural_widths(columns, rows, |_| usize::MAX),
+    let (widths, lines) = match limit {
+        None => (natural_widths(columns, rows, |_| usize::MAX), wide),
+        Some(limit) => {
+            let widths = natural_widths(columns, rows, |column| column.max);
+            if wide.length(&widths) <= limit {
+                (widths, wide)
+            } else {
+                (fit(columns, rows, limit, narrow), narrow)
+            }
+        }
     };
     let mut drawing = String::new();
 
@@ -161,37 +201,38 @@ pub fn draw(columns: &[Column], rows: &[Vec<Cell>], theme: Theme, limit: Option<
 }
 
 fn natural_widths(columns: &[Column], rows: &[Vec<Cell>], max: impl Fn(&Column) -> usize) -> Vec<usize> {
+    let mut widths = content_widths(columns, rows, max);
+    for (width, column) in widths.iter_mut().zip(columns) {
+        *width = (*width).max(column.min);
+    }
+    widths
+}
+
+fn content_widths(columns: &[Column], rows: &[Vec<Cell>], max: impl Fn(&Column) -> usize) -> Vec<usize> {
     columns
         .iter()
         .enumerate()
         .map(|(index, column)| {
             let content = rows.iter().map(|row| row[index].text.width()).max().unwrap_or(0);
-            content.min(max(column)).max(column.title.width()).max(column.min)
+            content.min(max(column)).max(column.title.width())
         })
         .collect()
 }
 
 /// Takes from the widest column, again and again, until a line fits into `limit` or nothing is left to take.
-fn fit(columns: &[Column], rows: &[Vec<Cell>], limit: usize) -> Vec<usize> {
+fn fit(columns: &[Column], rows: &[Vec<Cell>], limit: usize, lines: Lines) -> Vec<usize> {
     let uncut: Vec<usize> = (0..columns.len())
         .map(|index| {
             let whole = rows.iter().map(|row| &row[index]).filter(|cell| cell.is_whole);
             whole.map(|cell| cell.text.width()).max().unwrap_or(0)
         })
         .collect();
-    let mut widths = natural_widths(columns, rows, |column| column.max);
+    let mut widths = content_widths(columns, rows, |column| column.max);
     for (width, &uncut) in widths.iter_mut().zip(&uncut) {
         *width = (*width).max(uncut);
     }
-    let line = |widths: &[usize]| {
-        widths
-            .iter()
-            .map(|width| width + 3)
-            .sum::<usize>()
-            .saturating_sub(1)
-    };
     for least in [comfortable, tight, desperate] {
-        while line(&widths) > limit {
+        while lines.length(&widths) > limit {
             let shrinking = columns
                 .iter()
                 .zip(&uncut)
@@ -235,7 +276,7 @@ fn draw_row(
         if index > 0 {
             drawing.push_str(lines.between);
         }
-        let text = cut(&cell.text, width);
+        let text = cell.at_most(width);
         let blanks = width - text.width();
         let left = if column.centred { blanks / 2 } else { 0 };
         let style = if theme == Theme::Fancy {
@@ -376,6 +417,24 @@ mod tests {
         ];
         let drawing = draw_plain(&columns, &rows, Theme::Simple, Some(10));
         assert!(drawing.contains(" a-long-name… \n bbbbbbbbbbbb "), "{drawing}");
+    }
+
+    #[test]
+    fn where_there_is_no_room_columns_move_together_and_say_briefly_what_can_be_said_so() {
+        let rows = [vec![
+            Cell::plain("aaaaaaaaaaaa"),
+            Cell::plain("FreeBSD"),
+            Cell::plain("latest"),
+            Cell::plain("6 years ago").or_briefly("6y"),
+        ]];
+        let last = |limit| {
+            let drawing = draw_plain(COLUMNS, &rows, Theme::Fancy, Some(limit));
+            drawing.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(last(47), " aaaaaaaaaaaa   FreeBSD   latest   6 years ago ");
+        assert_eq!(last(46), " aaaaaaaaaaaa  FreeBSD  latest  6 years ago ");
+        assert_eq!(last(43), " aaaaaaaaaaaa  FreeBSD  latest  6y         ");
+        assert_eq!(last(37), " aaaaaaaaaaaa  FreeBSD  late…  6y    ");
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Ls {
         let row = |volume: Volume| {
             vec![
                 Cell::new(volume.name, screen::NAME),
-                Cell::plain(age::since(&volume.created, now)),
+                age::cell(&volume.created, now),
             ]
         };
         self.listing

@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::platform::Platform;
-
 /// The result of what this crate does.
 pub type Result<T> = std::result::Result<T, OciError>;
 
@@ -68,7 +66,7 @@ pub enum OciError {
         /// The index, or the archive.
         place: String,
         /// The platform asked for.
-        wanted: Platform,
+        wanted: String,
         /// The platforms that there are.
         offered: Vec<String>,
     },

@@ -287,7 +287,7 @@ fn read_docker(
     if !offered.os.is_empty() && !wanted.suits(offered) {
         return Err(OciError::NoSuchPlatform {
             place: place.to_owned(),
-            wanted: wanted.clone(),
+            wanted: wanted.to_string(),
             offered: vec![offered.to_string()],
         });
     }

@@ -147,7 +147,7 @@ impl Index {
             }),
             _ => Err(OciError::NoSuchPlatform {
                 place: place.to_owned(),
-                wanted: wanted.clone(),
+                wanted: wanted.to_string(),
                 offered: images
                     .iter()
                     .map(|entry| match &entry.platform {

@@ -7,7 +7,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::names::{DatasetName, Id, NameError};
-use crate::op::Op;
 
 /// The longest name that ZFS takes, snapshot included, is 255 bytes.
 const MAX_LENGTH: usize = 200;
@@ -107,20 +106,6 @@ pub enum FromHost {
         /// The clone.
         dataset: DatasetName,
     },
-}
-
-impl FromHost {
-    /// As [`Op::inverse`].
-    #[must_use]
-    pub fn inverse(&self) -> Option<Op> {
-        match self {
-            Self::Take(snapshot) => Some(Op::FromHost(Self::Release(snapshot.clone()))),
-            Self::Release(_) => None,
-            Self::Copy { dataset, .. } | Self::Base { dataset, .. } => {
-                Some(Op::DestroyDataset(dataset.clone()))
-            }
-        }
-    }
 }
 
 impl fmt::Display for FromHost {

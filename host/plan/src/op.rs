@@ -189,7 +189,10 @@ impl Op {
                 dataset: over.clone(),
                 over: dataset.clone(),
             },
-            Self::FromHost(op) => return op.inverse(),
+            Self::FromHost(FromHost::Take(snapshot)) => Self::FromHost(FromHost::Release(snapshot.clone())),
+            Self::FromHost(FromHost::Copy { dataset, .. } | FromHost::Base { dataset, .. }) => {
+                Self::DestroyDataset(dataset.clone())
+            }
             Self::MountDataset(dataset) => Self::UnmountDataset(dataset.clone()),
             Self::UnmountDataset(dataset) => Self::MountDataset(dataset.clone()),
             Self::EnsureBridge(Bridge { name, owner, .. })
@@ -231,7 +234,8 @@ impl Op {
             | Self::RemoveInterface { .. }
             | Self::ReleaseInterface { .. }
             | Self::EnsureForwarding(_)
-            | Self::ClearRules(_) => return None,
+            | Self::ClearRules(_)
+            | Self::FromHost(FromHost::Release(_)) => return None,
         })
     }
 

@@ -20,6 +20,7 @@ mod dockerfile;
 mod error;
 mod guest;
 mod health;
+mod info;
 mod loaded;
 mod loading;
 mod manifest;
@@ -41,9 +42,10 @@ pub use dockerfile::{
     InstructionKind, Label, ParseError, Parsed, Variable,
 };
 pub use error::{PluginError, Refusal, RefusalCode};
+pub use info::{PluginInfo, PluginState};
 pub use manifest::{Manifest, ManifestError, OnFailure, PluginKind};
 pub use network::NetworkDriver;
-pub use plugins::{PluginInfo, PluginState, Plugins};
+pub use plugins::Plugins;
 pub use policy::Subject;
 pub use step::BuildSteps;
 pub use volume::VolumeDriver;

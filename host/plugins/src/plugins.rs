@@ -1,17 +1,17 @@
 //! All plugins of a daemon, looked up by what they serve.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use kleene_plan::{Capability, Plan};
+use kleene_plan::Plan;
 
 use crate::builder::Builder;
 use crate::config::PluginsConfig;
 use crate::error::PluginError;
+use crate::info::PluginInfo;
 use crate::loaded::{AnyGuest, Loaded, name_of};
 use crate::loading;
-use crate::manifest::{Manifest, PluginKind};
+use crate::manifest::PluginKind;
 use crate::network::NetworkDriver;
 use crate::policy::{Policy, Subject};
 use crate::step::BuildSteps;
@@ -23,30 +23,6 @@ const BUILDER_SERVES: &str = "FROM";
 /// All plugins. Cheap to share in an [`Arc`]; every method may be called from many threads at once.
 pub struct Plugins {
     loaded: Vec<Loaded>,
-}
-
-/// What is known of a plugin.
-#[derive(Debug, Clone)]
-pub struct PluginInfo {
-    /// Its file.
-    pub file: PathBuf,
-    /// Its manifest; `None` where the file has none that can be read.
-    pub manifest: Option<Manifest>,
-    /// What it may plan.
-    pub grant: Vec<Capability>,
-    /// Whether it can be asked.
-    pub state: PluginState,
-}
-
-/// Whether a plugin can be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PluginState {
-    /// Yes.
-    Ready,
-    /// Not for the moment: it failed too often. The text says how.
-    Resting(String),
-    /// No, and why.
-    Broken(String),
 }
 
 impl Plugins {

@@ -40,7 +40,7 @@ impl History {
             vec![
                 Cell::new(entry.image, screen::IMAGE_ID),
                 Cell::plain(entry.snapshot),
-                Cell::plain(age::since(&entry.created, now)),
+                age::cell(&entry.created, now),
                 Cell::plain(entry.created_by),
                 Cell::plain(entry.size.map(bytes).unwrap_or_default()),
             ]

@@ -136,6 +136,52 @@ fn sizes_and_histories_of_images_are_shown() {
 }
 
 #[test]
+fn a_history_tells_each_step_once_whoever_it_was_done_for() {
+    let host = Host::with_minimal_image();
+    let context = host.directory("context");
+    let file = context.join("Dockerfile");
+    let steps = "FROM minimal\nENV A=b\nRUN true > /one\n";
+    write(&file, format!("{steps}CMD [\"/bin/sh\"]\n"));
+    host.klee("build -t first context").ok();
+    write(&file, format!("{steps}RUN true > /two\n"));
+    host.klee("build -t second context").ok();
+    write(&file, format!("{steps}RUN true > /two\nUSER root\n"));
+    host.klee("build -t third context").ok();
+
+    let id = |image: &str| host.inspect("image", image)["id"].as_str().unwrap().to_owned();
+    let (first, second, third) = (id("first"), id("second"), id("third"));
+    let history = host
+        .klee("image history third --format '{{.created_by}}|{{.image}}'")
+        .ok();
+    let expected = [
+        format!("USER root|{third}"),
+        format!("RUN true > /two|{second}"),
+        format!("RUN true > /one|{first}"),
+        format!("ENV A=b|{third}"),
+        format!("FROM minimal|{third}"),
+        format!("|{}", id("minimal")),
+    ];
+    assert_eq!(history.lines().collect::<Vec<_>>(), expected);
+    // A child of it tells the same after its own.
+    write(&file, "FROM third\nRUN true > /three\n");
+    host.klee("build -t child context").ok();
+    let history = host.klee("image history child --format '{{.created_by}}'").ok();
+    assert_eq!(
+        history.lines().collect::<Vec<_>>(),
+        [
+            "RUN true > /three",
+            "FROM third",
+            "USER root",
+            "RUN true > /two",
+            "RUN true > /one",
+            "ENV A=b",
+            "FROM minimal",
+            ""
+        ]
+    );
+}
+
+#[test]
 fn labels_entrypoint_and_working_directory_of_a_container() {
     let host = Host::with_minimal_image();
     host.klee("run --name box --label a=1 --label b --entrypoint /bin/sh -w /bin minimal -c 'pwd > /where'")

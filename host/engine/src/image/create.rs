@@ -3,6 +3,7 @@
 mod archive;
 mod checksum;
 mod foreign;
+mod made;
 mod release;
 mod source;
 

@@ -6,7 +6,6 @@ use kleene_store::Image;
 
 use crate::Engine;
 use crate::error::Result;
-use crate::image::FINAL_SNAPSHOT;
 use crate::wire;
 
 impl Engine {
@@ -19,63 +18,79 @@ impl Engine {
         let mut entries = Vec::new();
         let mut next = Some((self.find_image(given)?, None));
         while let Some((image, until)) = next {
-            self.add_instructions(&image, until.as_ref(), &mut entries)?;
-            next = match &image.origin {
-                Some(origin) => self
-                    .image_of(origin)?
-                    .map(|parent| (parent, Some(origin.clone()))),
-                None => None,
-            };
+            let instructions = instructions_until(&image, until.as_ref());
+            self.add_entries(&image, instructions, &mut entries)?;
+            next = self.made_from(&image, instructions)?;
         }
         Ok(entries)
     }
 
-    /// The instructions of one image up to the one that led to a snapshot, the latest first.
-    fn add_instructions(
+    /// The latest first.
+    fn add_entries(
         &self,
         image: &Image,
-        until: Option<&SnapshotName>,
+        instructions: &[Instruction],
         entries: &mut Vec<ImageHistoryEntry>,
     ) -> Result<()> {
-        let entry = |created_by: &str, snapshot: Option<&SnapshotName>| -> Result<_> {
-            let written = |snapshot| self.platform.written(snapshot);
-            Ok(ImageHistoryEntry {
-                created: wire::timestamp(image.created),
-                created_by: created_by.to_owned(),
-                image: image.id.to_string(),
-                size: snapshot.map(written).transpose()?,
-                snapshot: snapshot
-                    .map(|snapshot| format!("@{}", snapshot.name()))
-                    .unwrap_or_default(),
-            })
-        };
-        if image.instructions.iter().all(|(_, snapshot)| snapshot.is_empty()) {
+        if let [] | [(_, _)] = instructions {
             // A base image or a container: all of its files came at once.
-            let line = image.instructions.last().map_or("", |(line, _)| line);
-            entries.push(entry(line, Some(&self.final_snapshot(&image.id)?))?);
+            let line = instructions.first().map_or("", |(line, _)| line);
+            entries.push(self.history_entry(image, line, Some(&self.final_snapshot(&image.id)?))?);
             return Ok(());
         }
-        let end = until
-            .filter(|until| until.name() != FINAL_SNAPSHOT)
-            .and_then(|until| {
-                let marked = format!("@{}", until.name());
-                image
-                    .instructions
-                    .iter()
-                    .position(|(_, snapshot)| *snapshot == marked)
-            })
-            .map_or(image.instructions.len(), |place| place + 1);
-        for (line, snapshot) in image.instructions[..end].iter().rev() {
-            let snapshot = snapshot.strip_prefix('@').and_then(|name| image.snapshot(name));
-            // What the build took from its cache is told by the image that it was done for.
-            if let Some(snapshot) = snapshot
-                && self.image_of(snapshot)?.is_none_or(|owner| owner.id != image.id)
-            {
-                continue;
-            }
-            entries.push(entry(line, snapshot)?);
+        for (line, mark) in instructions.iter().rev() {
+            let snapshot = marked(image, mark);
+            // What a build took from its cache was made with the image that it was done for.
+            let maker = match snapshot {
+                Some(snapshot) => self.image_of(snapshot)?,
+                None => None,
+            };
+            entries.push(self.history_entry(maker.as_ref().unwrap_or(image), line, snapshot)?);
         }
         Ok(())
+    }
+
+    fn history_entry(
+        &self,
+        image: &Image,
+        line: &str,
+        snapshot: Option<&SnapshotName>,
+    ) -> Result<ImageHistoryEntry> {
+        Ok(ImageHistoryEntry {
+            created: wire::timestamp(image.created),
+            created_by: line.to_owned(),
+            image: image.id.to_string(),
+            size: snapshot
+                .map(|snapshot| self.platform.written(snapshot))
+                .transpose()?,
+            snapshot: snapshot
+                .map(|snapshot| format!("@{}", snapshot.name()))
+                .unwrap_or_default(),
+        })
+    }
+
+    /// The image that these instructions began with, and the snapshot of it. Steps taken from the cache lie in the
+    /// images between the two, which are passed over.
+    fn made_from(
+        &self,
+        image: &Image,
+        instructions: &[Instruction],
+    ) -> Result<Option<(Image, Option<SnapshotName>)>> {
+        let told: Vec<_> = instructions
+            .iter()
+            .filter_map(|(_, mark)| marked(image, mark))
+            .collect();
+        let mut origin = image.origin.clone();
+        while let Some(snapshot) = origin {
+            let Some(owner) = self.image_of(&snapshot)? else {
+                break;
+            };
+            if !told.contains(&&snapshot) {
+                return Ok(Some((owner, Some(snapshot))));
+            }
+            origin = owner.origin;
+        }
+        Ok(None)
     }
 
     /// The image whose dataset a snapshot is of.
@@ -85,4 +100,22 @@ impl Engine {
             None => Ok(None),
         }
     }
+}
+
+/// A line of a Dockerfile, and the mark `@<name>` of the snapshot that it led to, or nothing.
+type Instruction = (String, String);
+
+/// Up to the one that led to a snapshot.
+fn instructions_until<'a>(image: &'a Image, until: Option<&SnapshotName>) -> &'a [Instruction] {
+    let end = until
+        .and_then(|until| {
+            let is_it = |(_, mark): &Instruction| marked(image, mark) == Some(until);
+            image.instructions.iter().position(is_it)
+        })
+        .map_or(image.instructions.len(), |place| place + 1);
+    &image.instructions[..end]
+}
+
+fn marked<'a>(image: &'a Image, mark: &str) -> Option<&'a SnapshotName> {
+    image.snapshot(mark.strip_prefix('@')?)
 }

@@ -1,36 +1,13 @@
-//! Datasets of the host that are not Kleene's: what images are made from.
+//! How datasets come from those of the host.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use kleene_plan::{DatasetName, FromHost, HostDataset, HostSnapshot};
 use kleene_platform::{PlatformError, Result};
 
+use crate::content::Content;
 use crate::files;
-use crate::storage::{Content, Storage, object};
-
-/// They and their snapshots.
-#[derive(Debug, Default)]
-pub(crate) struct HostDatasets {
-    datasets: BTreeMap<HostDataset, Content>,
-    snapshots: BTreeMap<HostSnapshot, Content>,
-    /// Clones, with what they are clones of.
-    clones: BTreeMap<DatasetName, HostSnapshot>,
-    /// Snapshots that go with their last clone.
-    released: Vec<HostSnapshot>,
-}
-
-impl HostDatasets {
-    pub(crate) fn has(&self, dataset: &HostDataset) -> bool {
-        self.datasets.contains_key(dataset)
-    }
-
-    pub(crate) fn describe(&self, lines: &mut BTreeMap<String, String>) {
-        for snapshot in self.snapshots.keys() {
-            lines.insert(format!("snapshot {snapshot} of the host"), String::new());
-        }
-    }
-}
+use crate::storage::{Storage, object};
 
 impl Storage {
     /// Somebody makes a dataset with one file.

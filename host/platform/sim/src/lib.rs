@@ -21,9 +21,11 @@
 //! It is never what a user's containers run on. Nothing here touches the host's network, jails or mounts; only
 //! contents of datasets are real, in a temporary directory, so that an engine can write into them.
 
+mod content;
 mod fault;
 mod files;
 mod from_host;
+mod host_datasets;
 mod inventory;
 mod jails;
 mod message;

@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use kleene_plan::{DatasetName, Op, SnapshotName};
 use kleene_platform::{DatasetInfo, PlatformError, Result, Usage};
 
+use crate::content::Content;
 use crate::files;
-use crate::from_host::HostDatasets;
+use crate::host_datasets::HostDatasets;
 
 /// All datasets below Kleene's root.
 #[derive(Debug)]
@@ -34,10 +35,6 @@ struct Dataset {
     mounted: bool,
     quota: Option<u64>,
 }
-
-/// The name of a directory with content.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Content(u64);
 
 impl Storage {
     /// No datasets yet; their contents will be in this directory, which is empty.

@@ -8,7 +8,7 @@ use kleene_oci::{Credentials, OciError, Place, Platform, Progress, Reference, Re
 use kleene_rootfs::Root;
 use kleene_rootfs::archive::Limits;
 
-use super::source::Made;
+use super::made::Made;
 use crate::cancel::Cancel;
 use crate::error::{EngineError, Result};
 use crate::image::oci::Recipe;

@@ -7,20 +7,12 @@ use kleene_rootfs::{Root, host_image};
 
 use super::archive::Archive;
 use super::foreign::Foreign;
+use super::made::Made;
 use super::release::Release;
 use crate::Engine;
 use crate::cancel::Cancel;
 use crate::error::{EngineError, Result};
 use crate::image::host_dataset::HostSource;
-use crate::image::oci::Recipe;
-
-/// What was made of a source, besides files.
-#[derive(Default)]
-pub(super) struct Made {
-    pub(super) recipe: Recipe,
-    /// What it is called where it comes from, if that is a name here, too; or empty.
-    pub(super) nametag: String,
-}
 
 /// A source that is understood; it may still turn out not to be there.
 pub(super) enum Source {
