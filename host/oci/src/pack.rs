@@ -14,6 +14,9 @@ use crate::digest::{Digest, Summed};
 use crate::error::{OciError, Result};
 use crate::manifest::{CONFIG, Descriptor, INDEX, Index, LAYER, LAYER_GZIP, MANIFEST, Manifest, REF_NAME};
 
+/// Of the host that an image was made on, and of no use elsewhere: whoever runs an image puts an own one in its place.
+const RESOLVER: &str = "etc/resolv.conf";
+
 /// How a layer is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
@@ -33,7 +36,7 @@ pub struct PackedImage {
 }
 
 impl PackedImage {
-    /// Packs the tree beneath `root` into a file without a name in `scratch`. What `config` says of layers is replaced.
+    /// Packs the tree beneath `root`, but for `/etc/resolv.conf`, into a file without a name in `scratch`. What `config` says of layers is replaced.
     ///
     /// The same tree and configuration always make the same image.
     ///
@@ -167,7 +170,7 @@ struct DockerManifest<'a> {
 /// Packs a tree; returns the writer and the digest of what went through it.
 fn pack<W: Write>(root: &Root, writer: W) -> Result<(W, Digest)> {
     let mut writer = Summed::new(io::BufWriter::with_capacity(128 << 10, writer));
-    archive::pack(root, &mut writer, &mut |_| {})?;
+    archive::pack(root, Some(Path::new(RESOLVER)), &mut writer, &mut |_| {})?;
     let (writer, digest, _) = writer.finish();
     let writer = writer
         .into_inner()

@@ -305,7 +305,7 @@ fn the_content_of_a_compressed_layer_is_told_as_it_is_decompressed() {
 
 fn packed(place: &Place) -> Vec<u8> {
     let mut archive = Vec::new();
-    pack(&place.root, &mut archive, &mut |_| {}).unwrap();
+    pack(&place.root, None, &mut archive, &mut |_| {}).unwrap();
     archive
 }
 
@@ -347,7 +347,7 @@ fn a_packed_tree_unpacks_to_the_same_without_sockets() {
 fn a_file_that_a_layer_would_take_for_a_whiteout_is_not_packed() {
     let place = Place::new();
     fs::write(place.path(".wh.x"), "").unwrap();
-    let refused = pack(&place.root, Vec::new(), &mut |_| {})
+    let refused = pack(&place.root, None, Vec::new(), &mut |_| {})
         .unwrap_err()
         .to_string();
     assert!(

@@ -25,6 +25,5 @@ ip route add default via 192.0.2.2
 ip -6 route add default via 2001:db8::2
 # An address is tentative until the kernel has seen that its interface is up.
 while [ -n "$(ip -6 address show tentative; ip -n outside -6 address show tentative)" ]; do sleep 0.01; done
-echo ready
-# Bash, because as the first process it has to wait for children of others.
-exec bash -c 'while read -r _; do :; done'
+# Bash, because as the first process it has to wait for children of others; ready when it is what it stays.
+exec bash -c 'echo ready; while read -r _; do :; done'

@@ -195,6 +195,28 @@ fn a_pull_that_fails_says_why_and_leaves_nothing() {
 }
 
 #[test]
+fn what_is_sent_does_not_tell_the_name_servers_of_its_maker() {
+    let host = Host::with_minimal_image();
+    let context = host.directory("context");
+    write(context.join("resolv.conf"), "nameserver 192.0.2.53\n");
+    write(
+        context.join("Dockerfile"),
+        "FROM minimal\nCOPY resolv.conf /etc/resolv.conf\nCOPY resolv.conf /srv/etc/resolv.conf\n",
+    );
+    host.klee("build -t inside context").ok();
+    let archive = host.directory("out").join("inside.tar");
+    let archive = archive.display();
+    host.klee(&format!("image save -o {archive} inside")).ok();
+    host.klee(&format!("image load -i {archive} -t outside --no-dns"))
+        .ok();
+    let found = host
+        .klee("run outside /bin/busybox find / -xdev -name resolv.conf")
+        .ok();
+    assert!(found.contains("\n/srv/etc/resolv.conf\n"), "{found}");
+    assert!(!found.contains("\n/etc/resolv.conf\n"), "{found}");
+}
+
+#[test]
 fn an_image_goes_through_an_archive_of_this_side() {
     let host = Host::with_minimal_image();
     let directory = host.directory("out");

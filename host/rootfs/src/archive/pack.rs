@@ -35,13 +35,19 @@ pub struct Packed {
     pub sockets: u64,
 }
 
-/// Packs everything beneath `root` but the root itself, calling `progress` with the number of bytes of files after each.
+/// Packs everything beneath `root` but the root itself and the path `except`, calling `progress` with the number of bytes of files after each.
 ///
 /// # Errors
 /// [`Error::Io`] naming the file; [`Error::Uncopyable`] for names that layers keep for themselves, and directories too deep.
-pub fn pack(root: &Root, writer: impl Write, progress: &mut dyn FnMut(u64)) -> Result<Packed> {
+pub fn pack(
+    root: &Root,
+    except: Option<&Path>,
+    writer: impl Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Packed> {
     let mut packer = Packer {
         builder: Builder::new(writer),
+        except,
         links: HashMap::new(),
         packed: Packed::default(),
         progress,
@@ -56,6 +62,7 @@ pub fn pack(root: &Root, writer: impl Write, progress: &mut dyn FnMut(u64)) -> R
 
 struct Packer<'p, W: Write> {
     builder: Builder<W>,
+    except: Option<&'p Path>,
     /// The first name of each file that has several.
     links: HashMap<(u64, u64), PathBuf>,
     packed: Packed,
@@ -72,6 +79,9 @@ impl<W: Write> Packer<'_, W> {
         }
         for name in node::names(directory).on("list", path)? {
             let path = path.join(&name);
+            if self.except == Some(&path) {
+                continue;
+            }
             if is_whiteout(&name) {
                 return Err(Error::Uncopyable {
                     path,
