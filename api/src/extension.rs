@@ -12,6 +12,8 @@ pub enum Extension {
     ContextUpload,
     /// The keys `cache` and `target` of [`ImageBuildConfig`](crate::ImageBuildConfig).
     BuildCache,
+    /// The key `diagnostics` of [`ImageBuildConfig`](crate::ImageBuildConfig), and the frames that it asks for.
+    BuildDiagnostics,
 }
 
 impl Extension {
@@ -24,11 +26,12 @@ impl Extension {
             Self::ExecControl => "exec-control",
             Self::ContextUpload => "context-upload",
             Self::BuildCache => "build-cache",
+            Self::BuildDiagnostics => "build-diagnostics",
         }
     }
 
     /// The header's value for a daemon that understands them all.
-    pub const HEADER_VALUE: &'static str = "exec-control, context-upload, build-cache";
+    pub const HEADER_VALUE: &'static str = "exec-control, context-upload, build-cache, build-diagnostics";
 
     /// Whether a header with this value names it.
     pub fn is_named_in(self, header: &str) -> bool {
@@ -46,6 +49,7 @@ mod tests {
             Extension::ExecControl,
             Extension::ContextUpload,
             Extension::BuildCache,
+            Extension::BuildDiagnostics,
         ] {
             assert!(extension.is_named_in(Extension::HEADER_VALUE));
         }

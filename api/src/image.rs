@@ -169,6 +169,9 @@ pub struct ImageBuildConfig {
     pub container_config: ContainerConfig,
     /// Directory of the build context: an absolute path on the daemon's host. Means nothing with `upload`.
     pub context: String,
+    /// Ours: whether a failure is told as a [`BuildDiagnosticFrame`] instead of a line of text.
+    #[serde(default, deserialize_with = "lenient::bool", skip_serializing_if = "is_no")]
+    pub diagnostics: bool,
     /// Path of the Dockerfile, relative to the context.
     #[serde(default = "default_dockerfile")]
     pub dockerfile: String,
@@ -187,6 +190,34 @@ pub struct ImageBuildConfig {
     /// Ours: the context is not on the daemon's host but comes in the frames that follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upload: Option<ContextUpload>,
+}
+
+/// Ours: where and why a build fails.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BuildDiagnostic {
+    /// Where the offending words begin in `source`: characters are counted from 1. 0 if they do not stand there as such.
+    pub column: usize,
+    /// What to try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Which line of the Dockerfile `source` is, from 1; 0 if it is about none of them.
+    pub line: usize,
+    /// What happened. Does not quote the line.
+    pub message: String,
+    /// The line, as it is written.
+    pub source: String,
+    /// The offending words; empty if there is no `column`.
+    pub words: String,
+}
+
+/// Ours: the text frame that tells a [`BuildDiagnostic`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BuildDiagnosticFrame {
+    /// Where and why.
+    pub diagnostic: BuildDiagnostic,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

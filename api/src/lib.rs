@@ -28,8 +28,9 @@ pub use container::{
 pub use exec::{ExecConfig, ExecControl, ExecStartConfig, TerminalSize, Yes};
 pub use extension::Extension;
 pub use image::{
-    Healthcheck, Image, ImageBuildConfig, ImageCommitConfig, ImageCreateConfig, ImageCreateMethod,
-    ImageHistoryEntry, ImagePushConfig, ImageSettings, ImageSize, Instruction, RegistryCredentials,
+    BuildDiagnostic, BuildDiagnosticFrame, Healthcheck, Image, ImageBuildConfig, ImageCommitConfig,
+    ImageCreateConfig, ImageCreateMethod, ImageHistoryEntry, ImagePushConfig, ImageSettings, ImageSize,
+    Instruction, RegistryCredentials,
 };
 pub use message::{MessageType, WebSocketMessage};
 pub use network::{

@@ -384,13 +384,9 @@ impl Host {
     #[must_use]
     #[track_caller]
     pub fn state(&self) -> (Vec<Vec<Value>>, Traces) {
-        let mut objects = ["container", "image", "network", "volume"]
-            .map(|kind| self.list(kind))
+        let objects = ["container", "image", "network", "volume"]
+            .map(|kind| self.list(kind).into_iter().map(unmeasured).collect())
             .to_vec();
-        // An image is measured a while after it was made.
-        for object in objects.iter_mut().flatten().filter_map(Value::as_object_mut) {
-            object.remove("size");
-        }
         match self.traces() {
             Ok(traces) => (objects, traces),
             Err(error) => panic!("{error:#}"),
@@ -508,4 +504,19 @@ pub fn write(path: impl AsRef<Path>, content: impl AsRef<[u8]>) {
     if let Err(error) = written {
         panic!("cannot write {}: {error}", path.display());
     }
+}
+
+/// Objects without what is found out some time after they were made: how much an image holds.
+#[must_use]
+pub fn unmeasured(mut shown: Value) -> Value {
+    match &mut shown {
+        Value::Object(object) => {
+            object.remove("size");
+        }
+        Value::Array(objects) => objects
+            .iter_mut()
+            .for_each(|object| *object = unmeasured(object.take())),
+        _ => {}
+    }
+    shown
 }

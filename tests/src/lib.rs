@@ -22,7 +22,7 @@ mod words;
 
 pub use eventually::eventually;
 #[cfg(target_os = "linux")]
-pub use host::{Host, write};
+pub use host::{Host, unmeasured, write};
 pub use outcome::Outcome;
 pub use programs::{BIN_VARIABLE, PLUGINS_VARIABLE, Programs};
 #[cfg(target_os = "linux")]

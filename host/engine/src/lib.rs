@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex, RwLock};
 
 pub use cancel::Cancel;
 pub use error::{EngineError, Result};
-pub use image::{BuildError, BuildEvent, ImageArchive, UploadError, UploadedContext};
+pub use image::{BuildError, BuildEvent, BuildProblem, ImageArchive, UploadError, UploadedContext};
 use kleene_platform::Platform;
 use kleene_plugins::Plugins;
 use kleene_store::Store;

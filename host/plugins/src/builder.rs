@@ -56,11 +56,13 @@ impl Builder {
                 line,
                 words,
                 message,
+                reason,
                 hint,
             }) => Err(ParseError {
                 line,
                 words,
                 message,
+                reason,
                 hint,
             }),
         })

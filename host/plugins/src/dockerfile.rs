@@ -177,8 +177,10 @@ pub struct ParseError {
     pub line: u32,
     /// The offending words.
     pub words: String,
-    /// What happened.
+    /// What happened, for a user who sees nothing else: it quotes the instruction.
     pub message: String,
+    /// What happened, in a few words, for a user who sees the line and the offending words.
+    pub reason: String,
     /// What to try.
     pub hint: Option<String>,
 }

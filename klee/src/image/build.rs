@@ -1,5 +1,6 @@
 //! `klee image build`: hands a build context to the daemon, or the path of one, and shows its log.
 
+mod diagnostic;
 mod source;
 mod upload;
 
@@ -7,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use kleene_api::{
-    ContainerConfig, ContextUpload, Extension, ImageBuildConfig, MessageType, WebSocketMessage,
+    BuildDiagnosticFrame, ContainerConfig, ContextUpload, Extension, ImageBuildConfig, MessageType,
+    WebSocketMessage,
 };
 
 use crate::client::{Closing, Conversation, Event, Reason, Route};
@@ -15,8 +17,10 @@ use crate::container::SharedOptions;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::screen;
 use crate::session::Session;
+use crate::terminal;
 use crate::values;
 
+use diagnostic::Complaint;
 use source::{Source, Upload, Wish};
 
 /// Build an image from a context and a Dockerfile
@@ -70,6 +74,7 @@ impl Build {
         if !session.client.daemon_knows(Extension::BuildCache) {
             self.do_without_cache(&mut config)?;
         }
+        config.diagnostics = session.client.daemon_knows(Extension::BuildDiagnostics);
         match self.sendable(session, source)? {
             Some(upload) => {
                 config.upload = Some(ContextUpload {
@@ -89,15 +94,15 @@ impl Build {
                 }) => data,
                 _ => return Err(Failure::Refused(String::from_utf8_lossy(&bytes).into_owned())),
             },
-            Event::Closed(closing) => return finish(session, "", closing),
+            Event::Closed(closing) => return finish(session, "", closing, false),
         };
         if !image.is_empty() {
             session
                 .screen
                 .line(&format!("Started to build image with ID {image}"))?;
         }
-        let closing = show_log(session, &mut conversation).await?;
-        finish(session, &image, closing)
+        let (closing, is_explained) = self.show_log(session, &mut conversation).await?;
+        finish(session, &image, closing, is_explained)
     }
 
     /// An older daemon does every step, and knows of no targets.
@@ -177,6 +182,7 @@ impl Build {
                 ..self.shared.config()?
             },
             context: context.to_owned(),
+            diagnostics: false,
             dockerfile: self.file.clone(),
             networks: self.shared.endpoint("").into_iter().collect(),
             quiet: self.quiet,
@@ -185,38 +191,61 @@ impl Build {
             upload: None,
         })
     }
-}
 
-async fn show_log(session: &Session, conversation: &mut Conversation) -> Result<Closing, Failure> {
-    let mut progress = session.progress("Building");
-    let mut ends_a_line = true;
-    loop {
-        match conversation.next().await? {
-            Event::Data(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                if is_step(&text) {
-                    let line = text.trim_end_matches('\n');
-                    if line.starts_with("Step ") {
-                        progress.step(line);
-                    }
+    /// Shows what the daemon tells until it closes the conversation, and whether it has explained a failure.
+    async fn show_log(
+        &self,
+        session: &Session,
+        conversation: &mut Conversation,
+    ) -> Result<(Closing, bool), Failure> {
+        let mut progress = session.progress("Building");
+        let mut ends_a_line = true;
+        let mut is_explained = false;
+        loop {
+            match conversation.next().await? {
+                Event::Data(bytes) => {
+                    let text = String::from_utf8_lossy(&bytes);
                     let open_line = if ends_a_line { "" } else { "\n" };
-                    progress.aside(true, || {
-                        session.screen.raw(open_line.as_bytes())?;
-                        session.screen.styled_line(line, screen::MESSAGE)
-                    })?;
-                    ends_a_line = true;
-                } else {
-                    ends_a_line = bytes.is_empty() && ends_a_line || bytes.ends_with(b"\n");
-                    progress.aside(ends_a_line, || session.screen.raw(&bytes))?;
+                    if let Ok(frame) = serde_json::from_str::<BuildDiagnosticFrame>(&text) {
+                        let complaint =
+                            Complaint::new(&frame.diagnostic, self.shown_dockerfile(), terminal::width());
+                        progress.aside(true, || {
+                            session.screen.raw(open_line.as_bytes())?;
+                            complaint.show(&session.screen);
+                            Ok(())
+                        })?;
+                        (ends_a_line, is_explained) = (true, true);
+                    } else if is_step(&text) {
+                        let line = text.trim_end_matches('\n');
+                        if line.starts_with("Step ") {
+                            progress.step(line);
+                        }
+                        progress.aside(true, || {
+                            session.screen.raw(open_line.as_bytes())?;
+                            session.screen.styled_line(line, screen::MESSAGE)
+                        })?;
+                        ends_a_line = true;
+                    } else {
+                        ends_a_line = bytes.is_empty() && ends_a_line || bytes.ends_with(b"\n");
+                        progress.aside(ends_a_line, || session.screen.raw(&bytes))?;
+                    }
+                }
+                Event::Closed(closing) => {
+                    progress.clear();
+                    if !ends_a_line {
+                        session.screen.line("")?;
+                    }
+                    return Ok((closing, is_explained));
                 }
             }
-            Event::Closed(closing) => {
-                progress.clear();
-                if !ends_a_line {
-                    session.screen.line("")?;
-                }
-                return Ok(closing);
-            }
+        }
+    }
+
+    /// What a complaint calls the Dockerfile.
+    fn shown_dockerfile(&self) -> &str {
+        match self.file.as_str() {
+            "-" => "Dockerfile",
+            file => file,
         }
     }
 }
@@ -231,7 +260,7 @@ fn is_step(text: &str) -> bool {
         || text.contains("Using user-supplied parent image:")
 }
 
-fn finish(session: &Session, image: &str, closing: Closing) -> Outcome {
+fn finish(session: &Session, image: &str, closing: Closing, is_explained: bool) -> Outcome {
     match closing.reason {
         Reason::Message(WebSocketMessage {
             data,
@@ -243,6 +272,8 @@ fn finish(session: &Session, image: &str, closing: Closing) -> Outcome {
             session.screen.styled_line(&data, screen::IMAGE_ID)?;
             Ok(Exit::SUCCESS)
         }
+        // No step was reached, and it was said why.
+        Reason::Message(_) if image.is_empty() && is_explained => Ok(Exit::FAILURE),
         Reason::Message(message) => Err(Failure::Refused(failed(image, &message))),
         Reason::Other(_) => {
             session.screen.line("")?;

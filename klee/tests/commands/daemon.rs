@@ -301,7 +301,7 @@ async fn respond(State(script): State<Arc<Script>>, request: Request) -> Respons
     if names_extensions {
         response.headers_mut().insert(
             "kleene-extensions",
-            HeaderValue::from_static("exec-control, context-upload, build-cache"),
+            HeaderValue::from_static("exec-control, context-upload, build-cache, build-diagnostics"),
         );
     }
     response

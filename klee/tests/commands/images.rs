@@ -35,7 +35,7 @@ fn a_build_shows_its_log_and_the_new_image() {
     aaaaaaaaaaaa
     ----- stderr -----
     ");
-    assert_snapshot!(daemon.requests(), @r#"/images/build text {"buildargs":{},"cache":true,"cleanup":false,"container_config":{"cmd":[],"env":[],"image":null,"jail_param":[],"mounts":[],"name":null,"network_driver":"host","persist":false,"public_ports":[],"restart_policy":"no","user":""},"context":"/ctx","dockerfile":"Dockerfile","networks":[],"quiet":false,"tag":"a:b"}"#);
+    assert_snapshot!(daemon.requests(), @r#"/images/build text {"buildargs":{},"cache":true,"cleanup":false,"container_config":{"cmd":[],"env":[],"image":null,"jail_param":[],"mounts":[],"name":null,"network_driver":"host","persist":false,"public_ports":[],"restart_policy":"no","user":""},"context":"/ctx","diagnostics":true,"dockerfile":"Dockerfile","networks":[],"quiet":false,"tag":"a:b"}"#);
 }
 
 #[test]
@@ -129,6 +129,80 @@ fn a_dockerfile_that_cannot_be_used_is_told_with_the_reason() {
     ----- stderr -----
     failed to process Dockerfile
     ");
+}
+
+#[test]
+fn what_is_wrong_with_a_dockerfile_is_shown_where_it_stands() {
+    let diagnostic = json!({"diagnostic": {
+        "column": 1, "hint": "did you mean RUN?", "line": 3, "message": "unknown instruction",
+        "source": "RUNN apt-get update", "words": "RUNN",
+    }});
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(""),
+                text(&diagnostic.to_string()),
+                close(1011, "error", "", "failed to process Dockerfile"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["build", "-f", "web.df", "/ctx"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    web.df:3: RUNN apt-get update
+              ^^^^ unknown instruction
+    hint: did you mean RUN?
+    ");
+}
+
+#[test]
+fn a_step_that_cannot_be_done_is_shown_after_its_output() {
+    let diagnostic = json!({"diagnostic": {
+        "column": 0, "line": 2, "message": "The command '/bin/sh -c make' returned a non-zero code: 2",
+        "source": "RUN make", "words": "",
+    }});
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(IMAGE),
+                text("Step 2/2 : RUN make"),
+                text("no rule"),
+                text(&diagnostic.to_string()),
+                close(1011, "error", "", "image build failed"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["build", "."]), @r"
+    exit: 1
+    ----- stdout -----
+    Started to build image with ID aaaaaaaaaaaa
+    Step 2/2 : RUN make
+    no rule
+    ----- stderr -----
+    Dockerfile:2: RUN make
+    The command '/bin/sh -c make' returned a non-zero code: 2
+    Failed to build image aaaaaaaaaaaa.
+    ");
+}
+
+#[test]
+fn a_daemon_that_knows_no_diagnostics_is_not_asked_for_them() {
+    let daemon = Daemon::rehearse()
+        .of_0_1_1()
+        .converse(
+            "/images/build",
+            [starting(IMAGE), close(1000, "closing", IMAGE, "image created")],
+        )
+        .start();
+    daemon.run(&["build", "."]);
+    assert!(
+        !daemon.requests().contains("diagnostics"),
+        "{}",
+        daemon.requests()
+    );
 }
 
 #[test]

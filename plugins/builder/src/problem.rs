@@ -10,8 +10,10 @@ pub(crate) enum Problem {
     /// No instruction, or one with wrong arguments: the offending words where they are not all of it, and what is
     /// right.
     Instruction(Option<String>, Cow<'static, str>),
-    /// The name of a variable of ENV or ARG.
-    VariableName,
+    /// No keyword that is known: this word, and which ones there are.
+    Keyword(String, String),
+    /// This name of a variable of ENV or ARG.
+    VariableName(String),
     /// Something but ARG stands before the first FROM.
     BeforeFrom,
     /// The file as a whole.
@@ -31,26 +33,35 @@ impl Problem {
 
     /// In this line. `line` is its number, 0 for the file as a whole.
     pub(crate) fn at(self, line: u32, text: &str) -> ParseError {
-        let mut words = text.to_owned();
-        let (message, hint) = match self {
-            Self::Instruction(offending, hint) => {
-                words = offending.unwrap_or(words);
-                (format!("error in '{text}': invalid instruction"), Some(hint))
-            }
-            Self::VariableName => (
+        let keyword = || text.split(' ').next().unwrap_or_default().to_owned();
+        let invalid = format!("error in '{text}': invalid instruction");
+        let (words, message, reason, hint) = match self {
+            Self::Instruction(words, hint) => (
+                words.unwrap_or_else(|| text.to_owned()),
+                invalid,
+                "invalid instruction",
+                Some(hint),
+            ),
+            Self::Keyword(word, hint) => (word, invalid, "unknown instruction", Some(hint.into())),
+            Self::VariableName(name) => (
+                name,
                 format!("ENV/ARG variable name is invalid on line: {text}"),
+                "no name of a variable",
                 Some("a name has letters, digits and '_', and does not begin with a digit".into()),
             ),
             Self::BeforeFrom => (
+                keyword(),
                 format!("'{text}' not permitted before a FROM instruction"),
+                "not permitted before FROM",
                 Some("only ARG may stand before FROM".into()),
             ),
-            Self::File(what) => (format!("error in '{text}': {what}"), None),
+            Self::File(what) => (keyword(), format!("error in '{text}': {what}"), what, None),
         };
         ParseError {
             line,
             words,
             message,
+            reason: reason.to_owned(),
             hint: hint.map(Cow::into_owned),
         }
     }
@@ -72,7 +83,58 @@ pub(crate) fn no_keyword(line: &str, keywords: &[&str]) -> Problem {
     } else if keywords.contains(&word.to_ascii_uppercase().as_str()) {
         Problem::words(word, "instructions are written in upper case")
     } else {
-        let (last, others) = keywords.split_last().unwrap_or((&"none", &[]));
-        Problem::words(word, format!("there are {} and {last}", others.join(", ")))
+        Problem::Keyword(word.to_owned(), known(word, keywords))
+    }
+}
+
+/// The keyword that was meant, or all there are.
+fn known(word: &str, keywords: &[&str]) -> String {
+    let word = word.to_ascii_uppercase();
+    let nearest = keywords
+        .iter()
+        .min_by_key(|keyword| edits(&word, keyword))
+        .filter(|keyword| edits(&word, keyword) <= MOST_EDITS && edits(&word, keyword) < word.len());
+    match (nearest, keywords.split_last()) {
+        (Some(nearest), _) => format!("did you mean {nearest}?"),
+        (None, Some((last, others))) => format!("there are {} and {last}", others.join(", ")),
+        (None, None) => "there are none".to_owned(),
+    }
+}
+
+/// How many letters of a keyword a user gets wrong.
+const MOST_EDITS: usize = 2;
+
+/// How many letters must be added, taken away or replaced to make one word of the other (Levenshtein's distance).
+fn edits(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (at, letter) in from.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
+        for (column, other) in to.bytes().enumerate() {
+            let replaced = diagonal + usize::from(letter != other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_keyword_is_guessed_and_anything_else_is_answered_by_what_there_is() {
+        let keywords = ["FROM", "RUN", "COPY", "PKG"];
+        for (word, meant) in [
+            ("RUNN", "RUN"),
+            ("FORM", "FROM"),
+            ("COYP", "COPY"),
+            ("Cpoy", "COPY"),
+        ] {
+            assert_eq!(known(word, &keywords), format!("did you mean {meant}?"));
+        }
+        for word in ["INCLUDE", "XY", ""] {
+            assert_eq!(known(word, &keywords), "there are FROM, RUN, COPY and PKG");
+        }
     }
 }

@@ -26,17 +26,19 @@ pub fn dockerfile(text: &str, steps: &[String]) -> Result<Parsed, ParseError> {
             dialect: Dialect::Docker,
             instructions,
         }),
-        Err(error) => Err(further(stuck, error)),
+        Err(error) => Err(further(text, stuck, error)),
     }
 }
 
 /// The error that is further down. On the same line it is the classic text, unless only Docker's reader knows the
 /// instruction or says the same with better advice.
-fn further(classic: ParseError, docker: ParseError) -> ParseError {
+fn further(text: &str, classic: ParseError, docker: ParseError) -> ParseError {
     // What concerns the file as a whole is only noticed at its end.
     let reach = |error: &ParseError| if error.line == 0 { u32::MAX } else { error.line };
     let same_line = reach(&classic) == reach(&docker);
-    let knows_more = classic.message == docker.message || !classic::parse::knows(&classic.words);
+    let line = |number: u32| text.lines().nth((number as usize).wrapping_sub(1));
+    let is_classic = line(classic.line).is_some_and(|line| classic::parse::knows(line.trim_end()));
+    let knows_more = classic.message == docker.message || !is_classic;
     if reach(&classic) > reach(&docker) || (same_line && !knows_more) {
         classic
     } else {
@@ -131,6 +133,11 @@ mod tests {
             let error = read(text).unwrap_err();
             (error.words, error.hint.unwrap())
         };
+        assert_eq!(
+            told("FROM a\nRUNN x\n"),
+            ("RUNN".to_owned(), "did you mean RUN?".to_owned())
+        );
+        assert_eq!(told("FROM a\nENV 1A=x\n").0, "1A");
         let (words, hint) = told("FROM a\nMAKE it\n");
         assert_eq!(words, "MAKE");
         assert!(

@@ -150,7 +150,7 @@ fn what_makes_no_sense_once_replaced_is_refused_with_advice() {
     for (text, hint) in [
         (
             "FROM $NOTHING",
-            "the name of the image is empty: $NOTHING has no value here",
+            "the name of the image is empty: '$NOTHING' has no value here",
         ),
         ("USER ${NOTHING}", "the user is empty"),
         ("USER www:www", "write USER www"),

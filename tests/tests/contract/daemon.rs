@@ -3,7 +3,7 @@
 use std::ops::Deref;
 
 use kleene_tests::wire::{Answer, Client, Close, Conversation, Frame};
-use kleene_tests::{Host, write};
+use kleene_tests::{Host, unmeasured, write};
 use serde_json::{Value, json};
 
 /// What an attached client is told first.
@@ -184,9 +184,9 @@ impl Daemon {
         ] {
             let query = if kind == "containers" { "?all=true" } else { "" };
             let list = format!("/{kind}/list{query}");
-            shown.push(self.show(&list));
+            shown.push(unmeasured(self.show(&list)));
             let ids = self.column(&list, key).into_iter();
-            shown.extend(ids.map(|id| self.show(&format!("/{kind}/{id}/inspect"))));
+            shown.extend(ids.map(|id| unmeasured(self.show(&format!("/{kind}/{id}/inspect")))));
         }
         (shown, self.host.traces().unwrap().to_string())
     }

@@ -33,7 +33,7 @@ fn pkg_takes_no_options() {
     let host = Host::with_minimal_image();
     let refusal = build(&host, "FROM minimal\nPKG --force nginx\n").refused();
     assert!(
-        refusal.contains("error in 'PKG --force nginx': invalid instruction"),
+        refusal.contains("PKG --force nginx\n                  ^^^^^^^ invalid instruction\n"),
         "{refusal}"
     );
     assert_eq!(host.list("image").len(), 1, "only the base image");
@@ -59,7 +59,7 @@ fn an_instruction_that_nobody_serves_is_refused_before_anything_is_done() {
     let before = host.state();
     let refusal = build(&host, "FROM minimal\nVOLUME /data\nBAKE a cake\n").refused();
     assert!(
-        refusal.contains("error in 'BAKE a cake': invalid instruction"),
+        refusal.contains("BAKE a cake\n              ^^^^ unknown instruction\n"),
         "{refusal}"
     );
     assert_eq!(host.state(), before);

@@ -5,6 +5,7 @@
 
 mod attached;
 mod build_cache;
+mod build_errors;
 mod build_steps;
 mod builds;
 mod contexts;

@@ -79,6 +79,14 @@ impl Endpoint {
         self
     }
 
+    /// In the conversation, the daemon may say more in text frames of this schema.
+    pub(super) fn telling(mut self, schema: &str) -> Self {
+        if let Some(conversation) = &mut self.conversation {
+            conversation["told"] = reference(schema);
+        }
+        self
+    }
+
     /// Anything else: it cannot fail.
     pub(super) fn bare(method: Method, path: &'static str, name: String, summary: &'static str) -> Self {
         Self {

@@ -183,10 +183,12 @@ fn images() -> Vec<Endpoint> {
                 "server": "A WebSocketMessage `starting` with the id of the image, then progress as text frames. Closes \
                     with 1000 and the id of the image, 1002 if the opening cannot be understood, 1011 if the build \
                     failed; the last snapshot is in `data` if there is one. If nothing could be begun, because of the \
-                    Dockerfile or the upload, `data` of `starting` is empty and a text frame says why.",
+                    Dockerfile or the upload, `data` of `starting` is empty and a text frame says why. If the opening \
+                    has `diagnostics`, a BuildDiagnosticFrame tells where and why it fails, in place of that text.",
             }),
         )
-        .controlled_by("UploadControl"),
+        .controlled_by("UploadControl")
+        .telling("BuildDiagnosticFrame"),
         Endpoint::conversation(
             "/images/create",
             "ImageCreate",

@@ -8,6 +8,7 @@ use crate::validation::{Described, Field};
 
 #[derive(OpenApi)]
 #[openapi(components(schemas(
+    api::BuildDiagnosticFrame,
     api::Container,
     api::ContainerConfig,
     api::ContainerInspect,

@@ -91,6 +91,7 @@ impl Described for ImageBuildConfig {
         Field::new("cleanup", Kind::Boolean),
         Field::new("container_config", Kind::Object(ContainerConfig::FIELDS)).required(),
         Field::new("context", Kind::String).required(),
+        Field::new("diagnostics", Kind::Boolean),
         Field::new("dockerfile", Kind::String),
         Field::new("networks", Kind::List(&Kind::Object(EndPointConfig::FIELDS))),
         Field::new("quiet", Kind::Boolean),

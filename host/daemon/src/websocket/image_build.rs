@@ -1,10 +1,11 @@
 //! `/images/build`: builds an image from a Dockerfile. Contract §9.
 //!
-//! With our extension `upload` the context follows the opening, and the conversation goes on when it is complete.
+//! With our extension `upload` the context follows the opening, and the conversation goes on when it is complete. With
+//! `diagnostics` a frame for programs tells where and why it fails, instead of a line.
 
 use axum::extract::ws::Message;
-use kleene_api::{ImageBuildConfig, WebSocketMessage};
-use kleene_engine::{BuildError, BuildEvent, Cancel, Engine, UploadError};
+use kleene_api::{BuildDiagnosticFrame, ImageBuildConfig, WebSocketMessage};
+use kleene_engine::{BuildError, BuildEvent, BuildProblem, Cancel, Engine, UploadError};
 use kleene_plan::Id;
 
 use super::chunks::{Chunks, readable};
@@ -22,7 +23,8 @@ pub async fn converse(app: App, mut client: Conversation) {
 }
 
 async fn build(app: App, mut client: Conversation, config: ImageBuildConfig) {
-    let mut log = Log::new(config.quiet);
+    let with_diagnostics = config.diagnostics;
+    let mut log = Log::new(config.quiet, with_diagnostics);
     let (feed, archive) = match config.upload {
         Some(_) => {
             let (feed, archive) = upload::channel();
@@ -48,7 +50,7 @@ async fn build(app: App, mut client: Conversation, config: ImageBuildConfig) {
                 .close(CloseCode::Normal, &WebSocketMessage::closing(id, "image created"))
                 .await;
         }
-        End::Done(Err(error)) => fail(client, error).await,
+        End::Done(Err(error)) => fail(client, error, with_diagnostics).await,
         End::Departed(departure) => client.end_after(departure).await,
         End::Crashed(panic) => {
             tracing::error!(%panic, "defect in the engine");
@@ -82,14 +84,19 @@ fn build_uploaded(
     Ok(engine.build_image(&config, cancel, emit)?)
 }
 
-async fn fail(client: Conversation, failure: BuildFailure) {
+async fn fail(client: Conversation, failure: BuildFailure, with_diagnostics: bool) {
     match failure {
         BuildFailure::Upload(error) => {
             tracing::info!(%error, "build context refused");
             refuse(client, error.to_string(), "failed to receive the build context").await;
         }
-        BuildFailure::Build(BuildError::Dockerfile(reason)) => {
-            refuse(client, reason, "failed to process Dockerfile").await;
+        BuildFailure::Build(BuildError::Dockerfile(problem)) => {
+            refuse(
+                client,
+                told(&problem, with_diagnostics),
+                "failed to process Dockerfile",
+            )
+            .await;
         }
         BuildFailure::Build(BuildError::Failed { kept }) => {
             let message = WebSocketMessage::error(what_is_left(kept), "image build failed");
@@ -111,6 +118,17 @@ async fn refuse(mut client: Conversation, reason: String, what: &str) {
     }
 }
 
+/// Why a build fails: where and why for who asked for it, for others the line of the contract.
+fn told(problem: &BuildProblem, with_diagnostics: bool) -> String {
+    let diagnostic = || BuildDiagnosticFrame {
+        diagnostic: problem.diagnostic().clone(),
+    };
+    match with_diagnostics {
+        true => serde_json::to_string(&diagnostic()).unwrap_or_else(|_| problem.to_string()),
+        false => problem.to_string(),
+    }
+}
+
 /// What a failed build left behind, as the contract has it told.
 fn what_is_left(kept: Option<Option<Id>>) -> String {
     match kept {
@@ -123,13 +141,15 @@ fn what_is_left(kept: Option<Option<Id>>) -> String {
 /// A build's log as frames.
 struct Log {
     is_quiet: bool,
+    with_diagnostics: bool,
     output: Chunks,
 }
 
 impl Log {
-    fn new(is_quiet: bool) -> Self {
+    fn new(is_quiet: bool, with_diagnostics: bool) -> Self {
         Self {
             is_quiet,
+            with_diagnostics,
             output: Chunks::default(),
         }
     }
@@ -158,7 +178,8 @@ impl Log {
             BuildEvent::ParentImage(reference) => {
                 Some(format!("Using user-supplied parent image: '{reference}'"))
             }
-            BuildEvent::Note(text) | BuildEvent::Error(text) => Some(text),
+            BuildEvent::Note(text) => Some(text),
+            BuildEvent::Error(problem) => Some(told(&problem, self.with_diagnostics)),
             BuildEvent::Output(_) => None,
         }
     }
@@ -174,7 +195,7 @@ mod tests {
 
     /// The texts of the frames of these events.
     fn texts(is_quiet: bool, events: Vec<BuildEvent>) -> Vec<String> {
-        let mut log = Log::new(is_quiet);
+        let mut log = Log::new(is_quiet, false);
         let frames = events.into_iter().flat_map(|event| log.frames(event));
         frames
             .map(|frame| match frame {
@@ -198,7 +219,7 @@ mod tests {
             BuildEvent::Cached(id()),
             BuildEvent::Snapshot(id()),
             BuildEvent::Note("Skipping stage 1".into()),
-            BuildEvent::Error("error: no".into()),
+            BuildEvent::Error("error: no".to_owned().into()),
         ]
     }
 
@@ -232,6 +253,14 @@ mod tests {
                 "error: no",
             ]
         );
+    }
+
+    #[test]
+    fn who_asks_for_diagnostics_gets_them_instead_of_the_line() {
+        let mut log = Log::new(true, true);
+        let frames = log.frames(BuildEvent::Error("error: no".to_owned().into()));
+        let expected = r#"{"diagnostic":{"column":0,"line":0,"message":"error: no","source":"","words":""}}"#;
+        assert_eq!(frames, [Message::Text(expected.into())]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod size;
 mod tag;
 pub(crate) mod upload;
 
-pub use build::{BuildError, BuildEvent};
+pub use build::{BuildError, BuildEvent, BuildProblem};
 pub use export::ImageArchive;
 use kleene_plan::Id;
 use kleene_store::{Image, Resolution};

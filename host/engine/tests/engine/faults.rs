@@ -399,6 +399,7 @@ fn build_config(world: &World, dockerfile: &str) -> ImageBuildConfig {
             ..ContainerConfig::default()
         },
         context: context.display().to_string(),
+        diagnostics: false,
         dockerfile: "Dockerfile".to_owned(),
         networks: Vec::new(),
         quiet: false,
@@ -416,8 +417,8 @@ fn build(world: &World, engine: &Engine, config: &ImageBuildConfig) -> Result<()
         scope.spawn(|| cancel_when_dead(world, &cancel, &is_over));
         let built = catch_unwind(AssertUnwindSafe(|| {
             engine.build_image(config, &cancel, &mut |event| {
-                if let BuildEvent::Error(line) = event {
-                    why = line;
+                if let BuildEvent::Error(problem) = event {
+                    why = problem.to_string();
                 }
             })
         }));

@@ -201,6 +201,7 @@ fn an_interrupted_build_is_removed() {
             ..ContainerConfig::default()
         },
         context: context.display().to_string(),
+        diagnostics: false,
         dockerfile: "Dockerfile".to_owned(),
         networks: Vec::new(),
         quiet: false,

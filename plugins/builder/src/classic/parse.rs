@@ -134,7 +134,7 @@ fn variable(name: &str, value: &str) -> Result<Variable, Problem> {
             value: value.trim_matches('"').to_owned(),
         })
     } else {
-        Err(Problem::VariableName)
+        Err(Problem::VariableName(name.to_owned()))
     }
 }
 

@@ -29,7 +29,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OpenQuote(quote) => write!(f, "a {quote} is not closed"),
-            Self::OpenBrace => f.write_str("a ${ is not closed"),
+            Self::OpenBrace => f.write_str("'${' is not closed"),
             Self::Form => {
                 f.write_str("known are $x ${x} ${x:-w} ${x-w} ${x:+w} ${x+w} ${x:=w} ${x=w} ${x:?w} ${x?w}")
             }

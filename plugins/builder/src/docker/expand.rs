@@ -111,7 +111,7 @@ impl Text<'_> {
         let replaced = self.replaced(text)?;
         if replaced.trim().is_empty() {
             return Err(self.wrong(format!(
-                "{what} is empty: {text} has no value here; declare it with ARG and give it a default or --build-arg"
+                "{what} is empty: '{text}' has no value here; declare it with ARG and give it a default or --build-arg"
             )));
         }
         Ok(replaced)

@@ -137,7 +137,7 @@ fn variable_name(name: &str) -> Result<String, Problem> {
     if is_variable_name(name) {
         Ok(name.to_owned())
     } else {
-        Err(Problem::VariableName)
+        Err(Problem::VariableName(name.to_owned()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use kleene_plan::Id;
 
+use super::problem::BuildProblem;
+
 /// What a build tells while it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BuildEvent {
@@ -30,7 +32,7 @@ pub enum BuildEvent {
     /// What else users should know, such as that a stage is left out.
     Note(String),
     /// Why the build fails.
-    Error(String),
+    Error(BuildProblem),
 }
 
 /// A build failed; why was told by a [`BuildEvent::Error`], or is the text of the first variant.
@@ -38,7 +40,7 @@ pub enum BuildEvent {
 pub enum BuildError {
     /// There is no Dockerfile, or it is wrong. Nothing was begun.
     #[error("{0}")]
-    Dockerfile(String),
+    Dockerfile(BuildProblem),
     /// An instruction failed.
     #[error("image build failed")]
     Failed {

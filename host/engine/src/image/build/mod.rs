@@ -6,6 +6,7 @@
 //! * [`stage`]: one stage, instruction by instruction; [`copying`] its files, [`container`] where it happens
 //! * [`position`], [`key`]: where a stage stands, and how steps of earlier builds are found again
 //! * [`board`], [`transcript`]: stages beside each other, and their log in the order of the file
+//! * [`problem`]: why a build fails, and which words of the Dockerfile are to blame
 //! * [`finish`]: stages become images, or everything goes
 
 mod board;
@@ -16,6 +17,7 @@ mod finish;
 mod graph;
 mod key;
 mod position;
+mod problem;
 mod request;
 mod stage;
 mod transcript;
@@ -27,14 +29,16 @@ use std::thread::{self, ScopedJoinHandle};
 pub use event::{BuildError, BuildEvent};
 use kleene_api::ImageBuildConfig;
 use kleene_plan::Id;
-use kleene_plugins::{BuildAction, BuildState, Dialect};
+use kleene_plugins::{BuildAction, BuildState, Dialect, Instruction};
 use kleene_store::Image;
+pub use problem::BuildProblem;
 
 use self::board::Board;
 use self::graph::Graph;
 use self::position::Position;
+use self::problem::{NO_SUCH_IMAGE, Refusal};
 use self::request::Request;
-use self::stage::{Failure, Progress, Refusal, Stage, set};
+use self::stage::{Failure, Progress, Stage, set};
 use self::transcript::Transcript;
 use crate::Engine;
 use crate::cancel::Cancel;
@@ -56,23 +60,26 @@ impl Engine {
     ) -> std::result::Result<Id, BuildError> {
         let request = Request::read(self, config)?;
         // Names of stages hold no variables: whether there is such a target is known before anything is done.
-        let outline = Graph::of(&request.instructions, |_, _| None).map_err(BuildError::Dockerfile)?;
-        let target = outline.target(&config.target).map_err(BuildError::Dockerfile)?;
+        let outline = Graph::of(&request.instructions, |_, _| None)
+            .map_err(|reason| BuildError::Dockerfile(reason.into()))?;
+        let target = outline
+            .target(&config.target)
+            .map_err(|reason| BuildError::Dockerfile(reason.into()))?;
         let ids: Vec<Id> = outline.stages.iter().map(|_| Id::generate()).collect();
         let image = ids[target].clone();
         tell(BuildEvent::Started { image: image.clone() });
 
         let base = match preamble(&request, &outline, tell) {
             Ok(base) => base,
-            Err(refusal) => {
-                tell(BuildEvent::Error(refusal.line().unwrap_or_default()));
+            Err(problem) => {
+                tell(BuildEvent::Error(problem));
                 return Err(BuildError::Failed { kept: None });
             }
         };
         let graph = Graph::of(&request.instructions, |stage, from| {
             parent_of(&request, stage, from, &base)
         })
-        .map_err(BuildError::Dockerfile)?;
+        .map_err(|reason| BuildError::Dockerfile(reason.into()))?;
         let build = Build {
             board: Board::new(cancel, graph.stages.len()),
             surroundings: key::surroundings(config),
@@ -121,7 +128,7 @@ impl Build<'_> {
             self.finish(&last, (name, tag))
         });
         finished.map_err(|error| {
-            tell(BuildEvent::Error(format!("error: {error}")));
+            tell(BuildEvent::Error(failed(&error)));
             self.abandon()
         })
     }
@@ -199,7 +206,7 @@ impl Build<'_> {
                 (image, found)
             }
             Err(EngineError::Invalid(_)) => {
-                return Err(EngineError::invalid(format!("could not find image {given}")));
+                return Err(EngineError::invalid(format!("{NO_SUCH_IMAGE} {given}")));
             }
             Err(error) => return Err(error),
         };
@@ -245,7 +252,7 @@ impl Stage<'_> {
         let done = match self.build.board.enter(&self.plan.needs) {
             Ok(_slot) => self.run(),
             Err(_) => Err(Failure {
-                line: None,
+                problem: None,
                 progress: None,
             }),
         };
@@ -256,12 +263,11 @@ impl Stage<'_> {
                 None
             }
             Err(failure) => {
-                let is_first = self.build.board.fail() && failure.line.is_some();
-                if let Some(line) = &failure.line {
-                    self.log.tell(BuildEvent::Error(line.clone()));
+                let is_first = self.build.board.fail() && failure.problem.is_some();
+                if let Some(problem) = &failure.problem {
+                    self.log.tell(BuildEvent::Error(problem.clone()));
                 } else if self.build.board.is_cancelled() && failure.progress.is_some() {
-                    self.log
-                        .tell(BuildEvent::Error(format!("error: {}", EngineError::Cancelled)));
+                    self.log.tell(BuildEvent::Error(failed(&EngineError::Cancelled)));
                 } else if failure.progress.is_some() {
                     self.log.tell(BuildEvent::Note(
                         "Stopped, because another stage failed".to_owned(),
@@ -273,6 +279,11 @@ impl Stage<'_> {
         drop(end);
         failed
     }
+}
+
+/// What goes wrong beside the instructions.
+fn failed(error: &EngineError) -> BuildProblem {
+    BuildProblem::general(format!("error: {error}"), error.to_string())
 }
 
 /// Ends a log, also when a panic ends who writes it.
@@ -298,7 +309,7 @@ fn preamble(
     request: &Request<'_>,
     graph: &Graph,
     tell: &mut dyn FnMut(BuildEvent),
-) -> std::result::Result<BuildState, Refusal> {
+) -> std::result::Result<BuildState, BuildProblem> {
     let mut state = request.initial_state();
     let total = request.instructions.len();
     for (at, instruction) in request.instructions[graph.preamble.clone()].iter().enumerate() {
@@ -307,15 +318,12 @@ fn preamble(
             total,
             line: instruction.text.clone(),
         });
-        for action in request.expand(instruction, &state)? {
-            match action {
-                BuildAction::DeclareArg(variable) => set(&mut state.args, variable),
-                other => {
-                    return Err(
-                        EngineError::invalid(format!("there is no image yet: cannot {other}")).into(),
-                    );
-                }
-            }
+        let done = declare(request, instruction, &mut state);
+        if let Some(problem) = done
+            .err()
+            .and_then(|refusal| request.problem(instruction, refusal))
+        {
+            return Err(problem);
         }
     }
     if request.dialect == Dialect::Docker {
@@ -324,13 +332,24 @@ fn preamble(
     Ok(state)
 }
 
-/// The image or stage that a FROM names; nothing where that cannot be said, which is told when it is built.
-fn parent_of(
+fn declare(
     request: &Request<'_>,
-    stage: usize,
-    from: &kleene_plugins::Instruction,
-    base: &BuildState,
-) -> Option<String> {
+    instruction: &Instruction,
+    state: &mut BuildState,
+) -> std::result::Result<(), Refusal> {
+    for action in request.expand(instruction, state)? {
+        match action {
+            BuildAction::DeclareArg(variable) => set(&mut state.args, variable),
+            other => {
+                return Err(EngineError::invalid(format!("there is no image yet: cannot {other}")).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The image or stage that a FROM names; nothing where that cannot be said, which is told when it is built.
+fn parent_of(request: &Request<'_>, stage: usize, from: &Instruction, base: &BuildState) -> Option<String> {
     if request.override_of(stage).is_some() {
         return None;
     }

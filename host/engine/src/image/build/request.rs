@@ -9,6 +9,7 @@ use kleene_rootfs::Root;
 use kleene_rootfs::copy::{Rules, Visible};
 
 use super::event::BuildError;
+use super::problem::{BuildProblem, Refusal};
 use crate::Engine;
 use crate::error::EngineError;
 use crate::parse;
@@ -21,6 +22,8 @@ pub(super) struct Request<'a> {
     pub instructions: Vec<Instruction>,
     pub dialect: Dialect,
     pub context: Root,
+    /// The Dockerfile.
+    text: String,
     ignore: Ignore,
     builder: Builder,
     steps: BuildSteps,
@@ -32,7 +35,7 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`BuildError::Dockerfile`] with what is wrong.
     pub fn read(engine: &'a Engine, config: &'a ImageBuildConfig) -> Result<Self, BuildError> {
-        let refused = |error: EngineError| BuildError::Dockerfile(error.to_string());
+        let refused = |error: EngineError| BuildError::Dockerfile(error.into());
         let context = Path::new(&config.context);
         let text = read_dockerfile(context, &config.dockerfile).map_err(BuildError::Dockerfile)?;
         let nametag = parse::nametag(&config.tag).map_err(refused)?;
@@ -41,9 +44,9 @@ impl<'a> Request<'a> {
         let parsed = builder
             .parse(&text, &steps.keywords())
             .map_err(|error| refused(error.into()))?
-            .map_err(|error| BuildError::Dockerfile(error.to_string()))?;
+            .map_err(|error| BuildError::Dockerfile(BuildProblem::parse(error, &text)))?;
         let ignore = Ignore::read(context, &config.dockerfile)
-            .map_err(|error| BuildError::Dockerfile(error.to_string()))?;
+            .map_err(|error| BuildError::Dockerfile(error.to_string().into()))?;
         Ok(Self {
             engine,
             config,
@@ -51,6 +54,7 @@ impl<'a> Request<'a> {
             instructions: parsed.instructions,
             dialect: parsed.dialect,
             context: Root::open(context).map_err(|error| refused(error.into()))?,
+            text,
             ignore,
             builder,
             steps,
@@ -68,6 +72,11 @@ impl<'a> Request<'a> {
             build_arguments: self.config.buildargs.iter().map(variable).collect(),
             ..BuildState::default()
         }
+    }
+
+    /// Where and why an instruction was not done; nothing if it was only told to stop.
+    pub fn problem(&self, instruction: &Instruction, refusal: Refusal) -> Option<BuildProblem> {
+        BuildProblem::instruction(refusal, instruction, &self.text)
     }
 
     /// What an instruction asks for.
@@ -108,8 +117,8 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The Dockerfile of a context; the error is the contract's line.
-fn read_dockerfile(context: &Path, name: &str) -> Result<String, String> {
+/// The Dockerfile of a context; the error's line is the contract's.
+fn read_dockerfile(context: &Path, name: &str) -> Result<String, BuildProblem> {
     let path = context.join(name);
     std::fs::read_to_string(&path).map_err(|error| {
         let reason = match error.kind() {
@@ -119,6 +128,13 @@ fn read_dockerfile(context: &Path, name: &str) -> Result<String, String> {
             std::io::ErrorKind::NotADirectory => ":enotdir".to_owned(),
             _ => error.to_string(),
         };
-        format!("Could not open Docker file {}: {reason}", path.display())
+        let line = format!("Could not open Docker file {}: {reason}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => BuildProblem::general(
+                line,
+                format!("the build context has no file '{name}': --file names another"),
+            ),
+            _ => line.into(),
+        }
     })
 }

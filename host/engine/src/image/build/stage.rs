@@ -11,6 +11,7 @@ use super::event::BuildEvent;
 use super::graph::StagePlan;
 use super::key;
 use super::position::Position;
+use super::problem::{BuildProblem, Refusal};
 use super::transcript::Transcript;
 use crate::error::{EngineError, Result};
 use crate::parse;
@@ -42,8 +43,8 @@ pub(super) struct Progress {
 /// A stage that could not be built.
 #[derive(Debug)]
 pub(super) struct Failure {
-    /// The line that says why; `None`: it was stopped because of another.
-    pub line: Option<String>,
+    /// Why; `None`: it was stopped because of another.
+    pub problem: Option<BuildProblem>,
     /// What it had come to, if it had begun: the instruction that failed is its last line.
     pub progress: Option<Box<Progress>>,
 }
@@ -80,19 +81,19 @@ impl Stage<'_> {
                     begun.lines.push((instruction.text.clone(), None));
                 }
                 return Err(Failure {
-                    line: refusal.line(),
+                    problem: self.build.request.problem(instruction, refusal),
                     progress: progress.map(Box::new),
                 });
             }
         }
         let progress = progress.ok_or(Failure {
-            line: Some("error: the stage has no FROM".to_owned()),
+            problem: Some("error: the stage has no FROM".to_owned().into()),
             progress: None,
         })?;
         match self.end(&progress) {
             Ok(()) => Ok(progress),
             Err(error) => Err(Failure {
-                line: Refusal::from(error).line(),
+                problem: self.problem_at_end(error),
                 progress: Some(Box::new(progress)),
             }),
         }
@@ -367,6 +368,13 @@ impl Stage<'_> {
         Ok(name)
     }
 
+    /// The last instruction may have left a process that does not end.
+    fn problem_at_end(&self, error: EngineError) -> Option<BuildProblem> {
+        let last = self.plan.instructions.end - 1;
+        let instruction = &self.build.request.instructions[last];
+        self.build.request.problem(instruction, error.into())
+    }
+
     /// Nothing of the stage runs while others use it.
     fn end(&self, progress: &Progress) -> Result<()> {
         if progress.origin.is_some() && self.plan.index != self.build.target {
@@ -377,31 +385,6 @@ impl Stage<'_> {
 
     pub(super) fn dataset(&self, progress: &Progress) -> DatasetName {
         DatasetName::container(&progress.id)
-    }
-}
-
-/// Why an instruction was not done.
-pub(super) enum Refusal {
-    /// In the words that the user is shown.
-    Line(String),
-    Error(EngineError),
-}
-
-impl From<EngineError> for Refusal {
-    fn from(error: EngineError) -> Self {
-        Self::Error(error)
-    }
-}
-
-impl Refusal {
-    /// The line that the user is shown; none where it was only told to stop.
-    pub fn line(self) -> Option<String> {
-        match self {
-            Self::Line(line) => Some(line),
-            Self::Error(EngineError::Cancelled) => None,
-            Self::Error(EngineError::Plugin(error)) => Some(error.to_string()),
-            Self::Error(error) => Some(format!("error: {error}")),
-        }
     }
 }
 

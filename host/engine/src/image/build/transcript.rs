@@ -140,7 +140,7 @@ mod tests {
         transcript.tell(output(KEPT));
         transcript.tell(output(700));
         transcript.tell(output(77));
-        transcript.tell(BuildEvent::Error("no".to_owned()));
+        transcript.tell(BuildEvent::Error("no".to_owned().into()));
         transcript.end();
         let events = read(&transcript);
         assert_eq!(events.len(), 3);
