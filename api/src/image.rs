@@ -269,6 +269,9 @@ pub struct ImageCreateConfig {
     pub localtime: bool,
     /// Where the image comes from.
     pub method: ImageCreateMethod,
+    /// Ours, for the method `fetch-auto`: a mirror of `https://download.freebsd.org`, as a URL; empty: that site itself.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mirror: String,
     /// Ours, for the method `oci`: what the image shall run on, `os/architecture[/variant]`; empty: this host.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub platform: String,
@@ -278,7 +281,7 @@ pub struct ImageCreateConfig {
     /// `name[:tag]` of the new image; empty for none.
     #[serde(default)]
     pub tag: String,
-    /// Whether to bring the new image up to date (FreeBSD).
+    /// Whether to bring the new image up to date by `freebsd-update`.
     #[serde(default, deserialize_with = "lenient::bool")]
     pub update: bool,
     /// Where the archive is, for the method `fetch`. For `oci`, which is ours: a reference `[host[:port]/]name[:tag]` or
@@ -301,6 +304,7 @@ impl ImageCreateConfig {
             dns: true,
             localtime: true,
             method,
+            mirror: String::new(),
             platform: String::new(),
             programs: Vec::new(),
             tag: String::new(),

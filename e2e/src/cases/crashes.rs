@@ -37,16 +37,11 @@ fn end(mut child: Child) {
     let _ = child.wait();
 }
 
-/// How long a tool that the daemon was running when it was killed may take to end by itself.
-const TOOLS_END_WITHIN: Duration = Duration::from_secs(1);
-
 #[track_caller]
 fn kill(world: &mut World) {
     if let Err(error) = world.daemon.kill() {
         panic!("{error:#}");
     }
-    // A tool that it was just running does not die with it, and changes the host yet.
-    thread::sleep(TOOLS_END_WITHIN);
 }
 
 #[track_caller]

@@ -46,6 +46,9 @@ pub struct Create {
     /// SHA-256 that the archive must have, with the methods fetch and fetch-auto: sha256:…
     #[arg(long, value_name = "SUM")]
     checksum: Option<String>,
+    /// A mirror of https://download.freebsd.org, with the method fetch-auto
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
     /// A program to take, with the method host; an absolute path on the daemon's host
     #[arg(long, value_name = "PROGRAM")]
     bin: Vec<String>,
@@ -80,11 +83,17 @@ impl Create {
                 "The '{method}' method has no '--checksum' option."
             )));
         }
+        if self.mirror.is_some() && method != ImageCreateMethod::FetchAuto {
+            return Err(Failure::BadValue(format!(
+                "The '{method}' method has no '--mirror' option."
+            )));
+        }
         let mut config = ImageCreateConfig {
             autotag: self.autotag,
             checksum: self.checksum.unwrap_or_default(),
             dns: self.dns,
             localtime: self.localtime,
+            mirror: self.mirror.unwrap_or_default(),
             tag: self.tag,
             update: self.update,
             ..ImageCreateConfig::new(method)

@@ -82,6 +82,75 @@ fn containers_have_networks_and_publish_ports() {
 }
 
 #[test]
+fn who_is_not_root_has_a_network_too() {
+    let host = FreeBsdHost::with_minimal_image();
+    let context = host.path("site");
+    std::fs::create_dir(&context).unwrap();
+    let users = "root:*:0:0::/root:/bin/sh\nwww:*:80:80::/nonexistent:/bin/sh\n";
+    std::fs::write(context.join("passwd"), users).unwrap();
+    std::fs::write(
+        context.join("Dockerfile"),
+        "FROM minimal\nCOPY passwd /etc/passwd\n",
+    )
+    .unwrap();
+    host.klee("build -t site site").ok();
+    host.klee("network create -t bridge --subnet 10.13.37.0/24 lan")
+        .ok();
+    let outcome = host.klee("run -u www -l vnet -n lan site /bin/sh -c 'echo started'");
+    assert!(outcome.ok().contains("\nstarted\n"));
+}
+
+#[test]
+fn a_running_container_takes_on_parameters_or_says_why_not() {
+    let host = FreeBsdHost::with_minimal_image();
+    host.klee("run -d --name web -J allow.raw_sockets=1 minimal /bin/busybox sleep 1000")
+        .ok();
+    let parameters = || {
+        let shown = host.klee("container inspect web").ok();
+        let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        shown["container"]["jail_param"].to_string()
+    };
+    host.transcript();
+    host.klee("container update -J allow.raw_sockets=0 -J exec.stop=/bin/bye web")
+        .ok();
+    assert_eq!(
+        host.transcript(),
+        "jail -m name=<1> allow.raw_sockets=0 exec.stop=/bin/bye\n"
+    );
+    for (given, refused) in [
+        (
+            "allow.raw_sockets=maybe",
+            "'/usr/sbin/jail' returned non-zero exitcode 1 when attempting to modify the container 'jail: \
+             allow.raw_sockets: unknown boolean value \"maybe\"'",
+        ),
+        ("vnet", "jail: vnet cannot be changed after creation"),
+        ("name=other", "Kleene sets it itself"),
+    ] {
+        let told = host.klee(&format!("container update -J {given} web")).refused();
+        assert!(
+            told.contains("an error ocurred while updating the container") && told.contains(refused),
+            "{told}"
+        );
+        assert_eq!(parameters(), r#"["allow.raw_sockets=0","exec.stop=/bin/bye"]"#);
+    }
+    // The commands of the stop are those of the update.
+    host.transcript();
+    host.klee("container stop web").ok();
+    assert!(
+        host.transcript().contains("jexec <1> /bin/sh -c /bin/bye"),
+        "{}",
+        host.log()
+    );
+    host.transcript();
+    host.klee("container update -J allow.raw_sockets=1 web").ok();
+    assert_eq!(
+        host.transcript(),
+        "",
+        "a jail that does not run is not there to be changed"
+    );
+}
+
+#[test]
 fn the_doctor_names_what_is_wrong() {
     let host = FreeBsdHost::start();
     let outcome = host.klee("system doctor");

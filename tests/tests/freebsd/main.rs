@@ -4,5 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod host;
+mod images;
 mod jobs;
 mod transcripts;

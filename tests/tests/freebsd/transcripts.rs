@@ -47,6 +47,31 @@ fn a_running_container_is_connected_and_disconnected() {
 }
 
 #[test]
+fn a_base_system_is_fetched_and_brought_up_to_date() {
+    let host = FreeBsdHost::start();
+    let mirror = crate::images::mirror(&host, "14.1-RELEASE-p2");
+    let mut text = String::new();
+    host.transcript();
+    host.klee(&format!("image create --update --mirror {mirror} fetch-auto"))
+        .ok();
+    note(&host, &mut text, "klee image create --update fetch-auto");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_running_container_is_updated() {
+    let host = FreeBsdHost::with_minimal_image();
+    let mut text = String::new();
+    host.klee("run -d --name web minimal /bin/busybox sleep 1000")
+        .ok();
+    let mut step = |line: &str| step(&host, &mut text, line);
+    step("container update -J allow.raw_sockets=1 -J children.max=2 web");
+    step("container rename web site");
+    step("container stop site");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn what_an_administrator_removed_is_repaired() {
     let host = FreeBsdHost::with_minimal_image();
     let mut text = String::new();

@@ -118,6 +118,7 @@ impl Described for ImageCreateConfig {
         Field::new("dns", Kind::Boolean),
         Field::new("localtime", Kind::Boolean),
         Field::new("method", Kind::OneOf(ImageCreateMethod::WORDS)).required(),
+        Field::new("mirror", Kind::String),
         Field::new("platform", Kind::String),
         Field::new("programs", STRINGS),
         Field::new("tag", Kind::String),

@@ -1,6 +1,7 @@
 //! Base images: from programs of the host, from an archive, or from an image of others.
 
 mod archive;
+mod base_update;
 mod checksum;
 mod foreign;
 mod made;
@@ -39,6 +40,7 @@ impl Engine {
     ) -> Result<Id> {
         // What the user wrote is judged before where it comes from.
         parse::nametag(&config.tag)?;
+        base_update::check(config)?;
         self.make_image(config, &Source::of(self, config)?, cancel, progress)
     }
 
@@ -90,6 +92,9 @@ impl Engine {
                     }
                     if config.localtime {
                         copy_localtime(root, progress)?;
+                    }
+                    if config.update {
+                        self.update_base(&id, root, cancel, progress)?;
                     }
                     cancel.check()?;
                     Ok(made)

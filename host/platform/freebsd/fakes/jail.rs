@@ -77,6 +77,14 @@ fn modify(state: &mut State, words: &[&str]) -> Reply {
     let Some(jail) = state.jails.get_mut(name) else {
         return no(format!("jail: \"{name}\" not found\n"));
     };
+    if let Err(reply) = check(&order) {
+        return reply;
+    }
+    for (key, _) in &order.parameters {
+        if matches!(*key, "vnet" | "devfs_ruleset") {
+            return no(format!("jail: {key} cannot be changed after creation\n"));
+        }
+    }
     let list = |text: &str| {
         text.split(',')
             .filter(|text| !text.is_empty())
@@ -144,7 +152,7 @@ impl<'a> Order<'a> {
     }
 }
 
-const KNOWN: [&str; 28] = [
+const KNOWN: [&str; 29] = [
     "path",
     "name",
     "host.hostname",
@@ -162,6 +170,7 @@ const KNOWN: [&str; 28] = [
     "exec.stop",
     "exec.nostop",
     "exec.prestart",
+    "exec.created",
     "exec.poststart",
     "exec.prestop",
     "exec.poststop",
@@ -175,14 +184,23 @@ const KNOWN: [&str; 28] = [
     "children.max",
 ];
 
+/// Whether a jail can be told this.
+fn check(order: &Order<'_>) -> Result<(), Reply> {
+    for (key, value) in &order.parameters {
+        if !KNOWN.contains(&key.trim_end_matches('+')) {
+            return Err(no(format!("jail: unknown parameter: {key}\n")));
+        }
+        if key.starts_with("allow.") && !["true", "false", "1", "0"].contains(value) {
+            return Err(no(format!("jail: {key}: unknown boolean value \"{value}\"\n")));
+        }
+    }
+    Ok(())
+}
+
 fn create(host: &Host, words: &[&str]) -> Reply {
     let order = Order::read(words);
-    if let Some((key, _)) = order
-        .parameters
-        .iter()
-        .find(|(key, _)| !KNOWN.contains(&key.trim_end_matches('+')))
-    {
-        return no(format!("jail: unknown parameter: {key}\n"));
+    if let Err(reply) = check(&order) {
+        return reply;
     }
     let (name, path) = (
         order.last("name").unwrap_or_default(),
@@ -204,7 +222,10 @@ fn create(host: &Host, words: &[&str]) -> Reply {
         return reply;
     }
     // Now the jail can be seen.
-    let started = run_first(&order, host, name, path);
+    let started = order
+        .all("exec.created")
+        .try_for_each(|line| created(host, name, line))
+        .map_or_else(|reply| reply, |()| run_first(&order, host, name, path));
     let failed = started.code != 0;
     if failed {
         remove(host, name);
@@ -219,22 +240,60 @@ fn create(host: &Host, words: &[&str]) -> Reply {
     started
 }
 
+/// A command that is run on the host when the jail is there.
+fn created(host: &Host, name: &str, line: &str) -> Result<(), Reply> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let reply = match words.as_slice() {
+        ["/sbin/ifconfig", interface, "vnet", jail] if *jail == name => {
+            match host.change(|state| take(state, interface, name)) {
+                Ok(()) => ok(),
+                Err(reply) => reply,
+            }
+        }
+        ["/usr/sbin/jexec", jail, rest @ ..] if *jail == name => {
+            configure(host, name, rest).unwrap_or_else(|| no(format!("jail: {line}: failed\n")))
+        }
+        _ => no(format!("jail: {line}: failed\n")),
+    };
+    if reply.code == 0 { Ok(()) } else { Err(reply) }
+}
+
+/// What only root may do in a jail, if it is that.
+fn configure(host: &Host, name: &str, words: &[&str]) -> Option<Reply> {
+    match words {
+        ["/sbin/ifconfig", rest @ ..] => {
+            Some(host.change(|state| crate::ifconfig::in_jail(state, name, rest)))
+        }
+        ["/sbin/route", "-q", "add", _family, "default", _gateway] => Some(ok()),
+        ["/sbin/route", "add", _family, "default", gateway] => {
+            Some(say(format!("add net default: gateway {gateway}\n")))
+        }
+        _ => None,
+    }
+}
+
+/// Gives an interface to a jail.
+fn take(state: &mut State, interface: &str, name: &str) -> Result<(), Reply> {
+    let found = state
+        .interfaces
+        .get_mut(interface)
+        .filter(|found| found.jail.is_none());
+    let Some(found) = found else {
+        return Err(no(format!(
+            "jail: vnet.interface: interface {interface} does not exist\n"
+        )));
+    };
+    found.jail = Some(name.to_owned());
+    found.groups.clear();
+    Ok(())
+}
+
 fn register(state: &mut State, order: &Order<'_>, name: &str, path: &str) -> Result<(), Reply> {
     if state.jails.contains_key(name) {
         return Err(no(format!("jail: \"{name}\" already exists\n")));
     }
     for interface in order.all("vnet.interface") {
-        let found = state
-            .interfaces
-            .get_mut(interface)
-            .filter(|found| found.jail.is_none());
-        let Some(found) = found else {
-            return Err(no(format!(
-                "jail: vnet.interface: interface {interface} does not exist\n"
-            )));
-        };
-        found.jail = Some(name.to_owned());
-        found.groups.clear();
+        take(state, interface, name)?;
     }
     if order.last("mount.devfs") == Some("true") {
         let dev = format!("{path}/dev");
@@ -257,14 +316,16 @@ fn register(state: &mut State, order: &Order<'_>, name: &str, path: &str) -> Res
 
 /// The commands of `exec.start` and then the first process.
 fn run_first(order: &Order<'_>, host: &Host, name: &str, path: &str) -> Reply {
+    // As the same user as the first process.
+    let user = order.last("exec.jail_user");
     for line in order.all("exec.start") {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let reply = match words.as_slice() {
-            ["/sbin/ifconfig", rest @ ..] => host.change(|state| crate::ifconfig::in_jail(state, name, rest)),
-            ["/sbin/route", "add", _family, "default", gateway] => {
-                say(format!("add net default: gateway {gateway}\n"))
+        let reply = match configure(host, name, &words) {
+            Some(_) if user.is_some_and(|user| user != "root") => {
+                no(format!("{}: permission denied\n", words[0]))
             }
-            _ => chrooted(path, &["/bin/sh", "-c", line], None),
+            Some(reply) => reply,
+            None => chrooted(path, &["/bin/sh", "-c", line], None),
         };
         print!("{}", reply.out);
         eprint!("{}", reply.err);
@@ -276,7 +337,6 @@ fn run_first(order: &Order<'_>, host: &Host, name: &str, path: &str) -> Reply {
         return ok();
     }
     let line = order.command.join(" ");
-    let user = order.last("exec.jail_user");
     if let Some(user) = user.filter(|user| !knows(path, user)) {
         return no(format!("jail: {user}: no such user\njail: {line}: failed\n"));
     }

@@ -15,16 +15,20 @@ mod netstat;
 mod pfctl;
 mod state;
 mod system;
+mod update;
 mod zfs;
 
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use state::Host;
 
 /// The tools it is.
-const TOOLS: [&str; 20] = [
+const TOOLS: [&str; 24] = [
+    "devfs",
+    "freebsd-update",
     "ifconfig",
     "jail",
     "jexec",
@@ -39,8 +43,10 @@ const TOOLS: [&str; 20] = [
     "pfctl",
     "ps",
     "route",
+    "service",
     "sysctl",
     "sysrc",
+    "tee",
     "umount",
     "uname",
     "zfs",
@@ -90,12 +96,16 @@ fn main() -> ExitCode {
         };
     }
     let tool = called.rsplit('/').next().unwrap_or_default().to_owned();
+    if FOR_THE_KERNEL.contains(&tool.as_str()) && std::env::var_os(KERNEL).is_none() {
+        return in_the_kernel(&called, &arguments);
+    }
     let host = Host::at(directory_of(&called));
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut input = String::new();
     let reads = match tool.as_str() {
         "pfctl" => words.last() == Some(&"-"),
         "zfs" => words.first() == Some(&"receive"),
+        "tee" => true,
         _ => false,
     };
     if reads {
@@ -114,12 +124,35 @@ fn main() -> ExitCode {
         "pfctl" => host.change(|state| pfctl::pfctl(state, &words, &input)),
         "zpool" => host.change(|state| zfs::zpool(state, &host, &words)),
         "zfs" => host.change(|state| zfs::zfs(state, &host, &words, &input)),
+        "freebsd-update" => update::freebsd_update(&words),
+        "tee" => host.change(|state| system::tee(state, &words, &input)),
         _ => host.change(|state| system::run(state, &tool, &words)),
     };
     host.record(&tool, &words, &input, reply.code);
     let _ = std::io::stdout().write_all(reply.out.as_bytes());
     let _ = std::io::stderr().write_all(reply.err.as_bytes());
     ExitCode::from(reply.code)
+}
+
+/// Tools that do what they do by one system call, which the kernel finishes even if the tool is killed meanwhile.
+const FOR_THE_KERNEL: [&str; 3] = ["mount_nullfs", "umount", "zfs"];
+
+/// Set for the process that stands for the kernel.
+const KERNEL: &str = "FAKE_FREEBSD_KERNEL";
+
+/// Does what a tool is asked for in another process, as the kernel would: it does not end with the tool.
+fn in_the_kernel(called: &str, arguments: &[String]) -> ExitCode {
+    let status = std::env::current_exe().and_then(|program| {
+        std::process::Command::new(program)
+            .arg0(called)
+            .args(arguments)
+            .env(KERNEL, "1")
+            .status()
+    });
+    match status.map(|status| status.code()) {
+        Ok(Some(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        _ => ExitCode::FAILURE,
+    }
 }
 
 /// The host's directory is the one above that of the tools, which is called by a path or comes first in `PATH`.

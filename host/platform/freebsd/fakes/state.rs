@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) pf_enabled: bool,
     pub(crate) sysctls: BTreeMap<String, String>,
     pub(crate) modules: BTreeSet<String>,
+    /// Whether the rulesets of the system are loaded.
+    pub(crate) has_devfs_rules: bool,
     /// Memory disks.
     pub(crate) disks: BTreeSet<String>,
     /// By file and name.
@@ -159,6 +161,7 @@ impl Host {
     pub(crate) fn record(&self, tool: &str, words: &[&str], input: &str, code: u8) {
         let looks_only = match tool {
             "jls" | "ps" | "netstat" | "kldstat" | "uname" => true,
+            "devfs" => words.contains(&"show"),
             "zpool" => words.first() == Some(&"list"),
             "mount" => words.first() == Some(&"--libxo"),
             "zfs" => matches!(words.first(), Some(&("list" | "get" | "send"))),

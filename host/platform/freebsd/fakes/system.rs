@@ -1,4 +1,4 @@
-//! sysctl(8), kldstat(8), kldload(8), kldunload(8), sysrc(8), mdconfig(8), uname(1).
+//! sysctl(8), kldstat(8), kldload(8), kldunload(8), sysrc(8), mdconfig(8), uname(1), devfs(8), service(8), tee(1).
 
 use crate::state::State;
 use crate::{Reply, no, ok, say};
@@ -9,6 +9,15 @@ const MODULES: [&str; 7] = ["zfs", "pf", "pflog", "if_bridge", "if_epair", "null
 pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
     match (tool, words) {
         ("uname", ["-r"]) => say(format!("{}\n", state.release)),
+        ("uname", ["-rms"]) => say(format!("FreeBSD {} amd64\n", state.release)),
+        ("devfs", ["rule", "-s", "4", "show"]) if state.has_devfs_rules => {
+            say("100 include 1\n200 include 2\n300 include 3\n400 path zfs unhide\n")
+        }
+        ("devfs", _) => ok(),
+        ("service", ["devfs", "onerestart"]) => {
+            state.has_devfs_rules = true;
+            ok()
+        }
         ("sysctl", ["-n", name]) => match state.sysctls.get(*name) {
             Some(value) => say(format!("{value}\n")),
             None => no(format!("sysctl: unknown oid '{name}'\n")),
@@ -51,6 +60,17 @@ pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
     }
 }
 
+/// `tee -a <file>` of lines `name=value`.
+pub(crate) fn tee(state: &mut State, words: &[&str], input: &str) -> Reply {
+    let ["-a", file] = words else {
+        return no("usage: tee [-ai] [file ...]\n");
+    };
+    for (name, value) in input.lines().filter_map(|line| line.split_once('=')) {
+        state.rc.insert(format!("{file}:{name}"), value.to_owned());
+    }
+    say(input)
+}
+
 fn sysrc(state: &mut State, file: &str, words: &[&str]) -> Reply {
     match words {
         ["-n", name] => match state.rc.get(&format!("{file}:{name}")) {
@@ -58,6 +78,9 @@ fn sysrc(state: &mut State, file: &str, words: &[&str]) -> Reply {
             None => no(format!("sysrc: unknown variable '{name}'\n")),
         },
         [setting] => match setting.split_once('=') {
+            Some((name, _)) if name.contains('.') => no(format!(
+                "sysrc: {name}: name contains characters not allowed in shell\n"
+            )),
             Some((name, value)) => {
                 let old = state
                     .rc

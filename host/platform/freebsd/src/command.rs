@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,7 +16,7 @@ use std::time::{Duration, Instant};
 pub(crate) const SEARCH_PATH: &str = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin";
 
 /// How often a command with a time limit is looked at.
-const GLANCE: Duration = Duration::from_millis(10);
+pub(crate) const GLANCE: Duration = Duration::from_millis(10);
 
 /// A program of FreeBSD's base system, by its whole path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,7 @@ pub(crate) struct Command {
     pub(crate) program: Program,
     pub(crate) arguments: Vec<String>,
     input: Option<String>,
+    runs_on: bool,
 }
 
 impl Command {
@@ -40,6 +43,7 @@ impl Command {
             program,
             arguments: Vec::new(),
             input: None,
+            runs_on: false,
         }
     }
 
@@ -57,6 +61,13 @@ impl Command {
     /// What the program reads from its standard input.
     pub(crate) fn input(mut self, text: impl Into<String>) -> Self {
         self.input = Some(text.into());
+        self
+    }
+
+    /// It goes on when whoever runs it is killed. For what changes files of the administrator's: half of it would be
+    /// worse than all of it, and nothing takes it back.
+    pub(crate) fn running_on(mut self) -> Self {
+        self.runs_on = true;
         self
     }
 }
@@ -114,6 +125,12 @@ pub enum ToolError {
         /// How long it had.
         limit: Duration,
     },
+    /// Nobody waits for it any more, and it was killed.
+    #[error("'{command}' was given up")]
+    GivenUp {
+        /// The command as one would type it.
+        command: String,
+    },
     /// What it printed is not understood.
     #[error("could not understand what '{command}' printed: {reason}")]
     Unreadable {
@@ -162,6 +179,8 @@ pub(crate) type Result<T> = std::result::Result<T, ToolError>;
 #[derive(Debug, Clone, Default)]
 pub struct Tools {
     in_front: Option<PathBuf>,
+    /// What each tool that changes the host holds while it runs ([`work_lock`](crate::work_lock)).
+    held: Option<Arc<OwnedFd>>,
 }
 
 impl Tools {
@@ -176,6 +195,15 @@ impl Tools {
     pub fn with_in_front(directory: impl Into<PathBuf>) -> Self {
         Self {
             in_front: Some(directory.into()),
+            held: None,
+        }
+    }
+
+    /// The same, and each holds this descriptor while it runs.
+    pub(crate) fn holding(self, held: OwnedFd) -> Self {
+        Self {
+            held: Some(Arc::new(held)),
+            ..self
         }
     }
 
@@ -210,6 +238,15 @@ impl Tools {
         process
     }
 
+    /// A process of this command that ends with us, unless it is to run on.
+    pub(crate) fn bound(&self, command: &Command) -> std::process::Command {
+        let mut process = self.process(command);
+        if !command.runs_on {
+            kleene_platform::end_with_starter(&mut process, self.held.clone());
+        }
+        process
+    }
+
     /// Runs a command to its end; what it printed to standard output.
     pub(crate) fn run(&self, command: &Command) -> Result<String> {
         let not_started = |source| ToolError::NotStarted {
@@ -217,7 +254,7 @@ impl Tools {
             source,
         };
         let began = Instant::now();
-        let mut process = self.process(command);
+        let mut process = self.bound(command);
         process.stdout(Stdio::piped()).stderr(Stdio::piped());
         process.stdin(if command.input.is_some() {
             Stdio::piped()
@@ -274,8 +311,10 @@ impl Tools {
         };
         let began = Instant::now();
         let mut complaints = tempfile().map_err(not_started)?;
-        let mut child = self
-            .process(command)
+        let mut process = self.process(command);
+        // It holds nothing: what it starts may go on, such as a daemon, or is in a jail.
+        kleene_platform::end_with_starter(&mut process, None);
+        let mut child = process
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(complaints.try_clone().map_err(not_started)?)
@@ -317,12 +356,12 @@ fn wait(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> 
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A file without a name: unlike a pipe it never makes its writer wait, and who inherited it may keep it open.
-fn tempfile() -> io::Result<std::fs::File> {
+pub(crate) fn tempfile() -> io::Result<std::fs::File> {
     let path = std::env::temp_dir().join(format!(
         "kleene-{}-{:?}",
         std::process::id(),

@@ -12,7 +12,10 @@ use crate::command::{Command, Program, ToolError};
 use crate::parameters::Parameters;
 use crate::users::User;
 
-const JAIL: Program = Program("/usr/sbin/jail");
+/// Where jail(8) is.
+pub(crate) const PATH: &str = "/usr/sbin/jail";
+
+const JAIL: Program = Program(PATH);
 const JEXEC: Program = Program("/usr/sbin/jexec");
 
 /// What is run in a jail before it is stopped, unless its parameters say otherwise. No quotes: jail(8) would take them
@@ -27,16 +30,18 @@ pub(crate) fn create(jail: &JailSpec, process: &ProcessSpec, user: Option<&User>
         .arg("-c")
         .arg(format!("path={}", jail.root.display()))
         .arg(format!("name={}", jail.id))
-        .args(network(&jail.network))
+        .args(network(jail, user))
         .args(defaults(jail, user))
         .args(&jail.parameters)
         .arg("command=/usr/bin/env")
         .args(program(process))
 }
 
-/// Changes a parameter of a jail that runs.
-pub(crate) fn modify(jail: &Id, key: &str, value: &str) -> Command {
-    Command::new(JAIL).args(["-m", &format!("name={jail}"), &format!("{key}={value}")])
+/// Changes parameters of a jail that runs.
+pub(crate) fn modify<T: ToString>(jail: &Id, parameters: impl IntoIterator<Item = T>) -> Command {
+    Command::new(JAIL)
+        .args(["-m", &format!("name={jail}")])
+        .args(parameters)
 }
 
 /// Runs one more process in a jail.
@@ -81,16 +86,33 @@ fn program(process: &ProcessSpec) -> Vec<String> {
     words
 }
 
-fn network(network: &JailNetwork) -> Vec<String> {
-    match network {
+fn network(jail: &JailSpec, user: Option<&User>) -> Vec<String> {
+    match &jail.network {
         JailNetwork::Inherit => vec!["ip4=inherit".to_owned(), "ip6=inherit".to_owned()],
         JailNetwork::Disabled => vec!["ip4=disable".to_owned(), "ip6=disable".to_owned()],
         JailNetwork::Addresses(addresses) => addresses.iter().map(borrowed).collect(),
         JailNetwork::Vnet {
             interfaces,
             default_routes,
-        } => own_stack(interfaces, default_routes),
+        } => {
+            let inside = configuration(interfaces, default_routes);
+            if is_root(jail, user) {
+                own_stack(interfaces, inside)
+            } else {
+                own_stack_of_others(&jail.id, interfaces, inside)
+            }
+        }
     }
+}
+
+/// Whether jail(8) runs what it runs in the jail as root.
+fn is_root(jail: &JailSpec, user: Option<&User>) -> bool {
+    let given = Parameters(&jail.parameters).values("exec.jail_user");
+    let name = given
+        .last()
+        .map(String::as_str)
+        .or(user.map(|user| user.name.as_str()));
+    matches!(name, None | Some("root"))
 }
 
 /// Parameters of the same name add up.
@@ -101,16 +123,40 @@ fn borrowed(address: &IpAddr) -> String {
     }
 }
 
-/// Interfaces are in the jail before the commands of `exec.start` run, and those before the first process. Whole paths:
-/// with `exec.clean` jail(8) searches in `/bin` and `/usr/bin` only.
-fn own_stack(interfaces: &[JailInterface], default_routes: &[IpAddr]) -> Vec<String> {
-    let mut parameters = vec!["vnet".to_owned()];
-    parameters.extend(
-        interfaces
-            .iter()
-            .map(|interface| format!("vnet.interface={}", interface.name)),
-    );
-    let mut start = |line: String| parameters.push(format!("exec.start={line}"));
+/// Interfaces are in the jail before the commands of `exec.start` run, and those before the first process.
+fn own_stack(interfaces: &[JailInterface], inside: Vec<String>) -> Vec<String> {
+    let taken = interfaces
+        .iter()
+        .map(|interface| format!("vnet.interface={}", interface.name));
+    let inside = inside.into_iter().map(|line| format!("exec.start={line}"));
+    ["vnet".to_owned()]
+        .into_iter()
+        .chain(taken)
+        .chain(inside)
+        .collect()
+}
+
+/// What `exec.start` runs is run as `exec.jail_user`, who may configure nothing. So it is done from outside, by
+/// `exec.created`; and as that comes before `vnet.interface` (in releases that we know of), it takes the interfaces, too.
+fn own_stack_of_others(id: &Id, interfaces: &[JailInterface], inside: Vec<String>) -> Vec<String> {
+    let taken = interfaces
+        .iter()
+        .map(|interface| format!("exec.created=/sbin/ifconfig {} vnet {id}", interface.name));
+    let inside = inside
+        .into_iter()
+        .map(|line| format!("exec.created=/usr/sbin/jexec {id} {line}"));
+    ["vnet".to_owned()]
+        .into_iter()
+        .chain(taken)
+        .chain(inside)
+        .collect()
+}
+
+/// The commands that configure a network stack inside. Whole paths: with `exec.clean` jail(8) searches in `/bin` and
+/// `/usr/bin` only. Nothing is printed, for that would be the container's output.
+fn configuration(interfaces: &[JailInterface], default_routes: &[IpAddr]) -> Vec<String> {
+    let mut commands = Vec::new();
+    let mut start = |line: String| commands.push(line);
     start("/sbin/ifconfig lo0 inet 127.0.0.1/8 up".to_owned());
     for interface in interfaces {
         let name = &interface.name;
@@ -131,9 +177,9 @@ fn own_stack(interfaces: &[JailInterface], default_routes: &[IpAddr]) -> Vec<Str
     }
     for gateway in default_routes {
         let family = if gateway.is_ipv4() { "-inet" } else { "-inet6" };
-        start(format!("/sbin/route add {family} default {gateway}"));
+        start(format!("/sbin/route -q add {family} default {gateway}"));
     }
-    parameters
+    commands
 }
 
 /// What holds unless the user says something else.
@@ -270,6 +316,19 @@ mod tests {
             default_routes: vec!["10.13.37.1".parse().unwrap(), "fd00:1::1".parse().unwrap()],
         };
         insta::assert_snapshot!(arguments(network, &[]));
+    }
+
+    #[test]
+    fn the_network_of_who_is_not_root_is_configured_from_outside() {
+        let network = || JailNetwork::Vnet {
+            interfaces: vec![endpoint("epair0b", &["10.13.37.2/24"])],
+            default_routes: vec!["10.13.37.1".parse().unwrap()],
+        };
+        let command = create(&jail(network(), &[]), &ls(), Some(&user("www")));
+        insta::assert_snapshot!(command.arguments.join("\n"));
+        let by_parameter = jail(network(), &["exec.jail_user=www"]);
+        let command = create(&by_parameter, &ls(), Some(&user("root")));
+        assert!(!command.to_string().contains("exec.start"), "{command}");
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub(crate) fn of_family(id: &Id, all: &[IpAddr], family: IpAddr) -> Command {
     let of_family = all.iter().filter(|address| address.is_ipv4() == family.is_ipv4());
     let list: Vec<String> = of_family.map(ToString::to_string).collect();
     let key = if family.is_ipv4() { "ip4.addr" } else { "ip6.addr" };
-    jail::modify(id, key, &list.join(","))
+    jail::modify(id, [format!("{key}={}", list.join(","))])
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@
 //! | module | its one idea |
 //! |---|---|
 //! | `command` | a program, its arguments, how it ended |
-//! | `zfs`, `zpool`, `mount`, `ifconfig`, `netstat`, `jail`, `jls`, `pfctl`, `system` | one per tool: what we ask it, what it answers, how it says no |
+//! | `zfs`, `zpool`, `mount`, `ifconfig`, `netstat`, `jail`, `jls`, `pfctl`, `devfs`, `system` | one per tool: what we ask it, what it answers, how it says no |
 //! | `datasets`, `from_host`, `network`, `firewall` | operations, made of those |
-//! | `launcher`, `process`, `stop` | a jail's beginning and end |
+//! | `launcher`, `process`, `stop`, `jail_change` | a jail's beginning and end, and what is changed meanwhile |
+//! | `update` | freebsd-update(8) for the base system of an image |
+//! | `work_lock` | no tool of a daemon that was killed works on when the next one looks |
 //! | `pf` | rules as pf.conf(5) writes them |
 //! | `setup` | what the host needs, for `kleened init` and `klee system doctor` |
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
@@ -18,6 +20,7 @@
 mod aliases;
 mod command;
 mod datasets;
+mod devfs;
 mod error;
 mod failure;
 mod firewall;
@@ -25,9 +28,11 @@ mod from_host;
 mod ifconfig;
 mod jail;
 mod jail_addresses;
+mod jail_change;
 mod jail_file;
 mod jls;
 mod launcher;
+mod long;
 mod mount;
 mod netstat;
 mod network;
@@ -45,7 +50,9 @@ mod setup;
 mod stop;
 mod system;
 mod terminal;
+mod update;
 mod users;
+mod work_lock;
 mod zfs;
 mod zpool;
 

@@ -65,7 +65,7 @@ pub(crate) fn check_file(path: &str) -> Command {
 
 /// Loads a whole file in place of the main ruleset.
 pub(crate) fn load_file(path: &str) -> Command {
-    Command::new(PFCTL).args(["-f", path])
+    Command::new(PFCTL).args(["-f", path]).running_on()
 }
 
 /// Whether an error says that pf was enabled already.

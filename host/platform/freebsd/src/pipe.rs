@@ -17,7 +17,7 @@ impl Tools {
             move |source| ToolError::NotStarted { command, source }
         };
         let mut writer = self
-            .process(from)
+            .bound(from)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -25,7 +25,7 @@ impl Tools {
             .map_err(not_started(from))?;
         let printed = writer.stdout.take().map_or_else(Stdio::null, Stdio::from);
         let reader = self
-            .process(into)
+            .bound(into)
             .stdin(printed)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
 use kleene_platform::{
-    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
+    DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, System, Usage,
+    Watch,
 };
 use kleene_supervisor::Connection;
 
@@ -19,7 +20,7 @@ use crate::firewall::{Firewall, FirewallWatch};
 use crate::jls::{self, Jail};
 use crate::network::Network;
 use crate::parameters::Parameters;
-use crate::{pf, render, stop};
+use crate::{jail_change, pf, render, stop, system, update, work_lock};
 
 /// Parameters that say which jail it is and what runs in it: those are Kleene's.
 const OURS: [&str; 4] = ["name", "jid", "path", "command"];
@@ -62,6 +63,7 @@ impl FreeBsdPlatform {
             supervisor,
             tools,
         } = config;
+        let tools = tools.holding(work_lock::take(&run_dir)?);
         let datasets = Datasets::open(tools.clone(), &root)?;
         let aliases = Aliases::open(run_dir.join("addresses"))?;
         let firewall = Firewall::open(tools.clone(), run_dir.join("firewall"))?;
@@ -199,6 +201,15 @@ impl Platform for FreeBsdPlatform {
         Ok(Some(Box::new(FirewallWatch(Arc::clone(&self.firewall)))))
     }
 
+    fn system(&self) -> Result<System> {
+        let system = self.tools.read(&system::system(), system::parse_system);
+        system.or_failed(|| "ask for the release of the host".to_owned())
+    }
+
+    fn update_base(&self, root: &Path, scratch: &Path, given_up: &dyn Fn() -> bool) -> Result<()> {
+        update::update(&self.tools, root, scratch, given_up)
+    }
+
     fn jails(&self) -> Result<Vec<JailInfo>> {
         let jails = self.tools.read(&jls::list(), jls::parse_list);
         let jails = jails.or_failed(|| "list the jails of the host".to_owned())?;
@@ -214,19 +225,29 @@ impl Platform for FreeBsdPlatform {
     }
 
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection> {
-        let given = Parameters(&launch.jail.parameters);
-        if let Some(key) = OURS.into_iter().find(|key| given.mention(&[key])) {
-            return Err(PlatformError::NotSupported {
-                what: format!("jail {} with the parameter '{key}'", launch.jail.id),
-                reason: "Kleene sets it itself; leave it out".to_owned(),
-            });
-        }
+        check_parameters(&launch.jail.id, &launch.jail.parameters)?;
         kleene_supervisor::spawn(&self.supervisor, run_dir, launch)
             .or_failed(|| format!("start a supervisor for jail {}", launch.jail.id))
     }
 
+    fn modify_jail(&self, id: &Id, parameters: &[String]) -> Result<()> {
+        check_parameters(id, parameters)?;
+        jail_change::modify(&self.tools, &self.run_dir, id, parameters)
+    }
+
     fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
         stop::stop(&self.tools, &self.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
+    }
+}
+
+fn check_parameters(id: &Id, parameters: &[String]) -> Result<()> {
+    let given = Parameters(parameters);
+    match OURS.into_iter().find(|key| given.mention(&[key])) {
+        Some(key) => Err(PlatformError::NotSupported {
+            what: format!("jail {id} with the parameter '{key}'"),
+            reason: "Kleene sets it itself; leave it out".to_owned(),
+        }),
+        None => Ok(()),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::command::{Command, ToolError, Tools};
 use crate::pf_conf::{self, SetupError};
 use crate::system::{self, Release};
 use crate::zfs::{self, Refusal, refusal};
-use crate::{pfctl, zpool};
+use crate::{devfs, pfctl, zpool};
 
 /// Modules of the kernel that are needed.
 const MODULES: [&str; 6] = ["zfs", "pf", "pflog", "if_bridge", "if_epair", "nullfs"];
@@ -108,6 +108,7 @@ pub fn check_host(tools: &Tools, root: &str) -> Vec<Check> {
     checks.extend([
         check(format!("pool {}", zpool::pool_of(root)), pool(tools, root)),
         check(format!("dataset {root}"), dataset(tools, root)),
+        check("devices of jails (ruleset 4 of devfs)", devices(tools)),
         check("network stacks of jails (VIMAGE)", vimage(tools)),
         check("resource limits of jails (RACCT)", limits(tools)),
         check("packet filter", filter(tools)),
@@ -200,6 +201,16 @@ fn dataset(tools: &Tools, root: &str) -> Found {
     Ok((!has_path).then(problem))
 }
 
+/// A ruleset that does not exist hides nothing: a jail would see the host's disks.
+fn devices(tools: &Tools) -> Found {
+    let rules = tools.run(&devfs::show(devfs::JAILS))?;
+    let load = || vec![devfs::load_rulesets()];
+    Ok(rules
+        .trim()
+        .is_empty()
+        .then(|| Problem::to_run("it is empty: jails would see all devices of the host", load())))
+}
+
 fn vimage(tools: &Tools) -> Found {
     let has = tools.run(&system::get_sysctl("kern.features.vimage"));
     let problem = || Problem::with_advice("the kernel was built without", "use the GENERIC kernel");
@@ -209,7 +220,7 @@ fn vimage(tools: &Tools) -> Found {
 fn limits(tools: &Tools) -> Found {
     let has = tools.run(&system::get_sysctl("kern.racct.enable"));
     let problem = || {
-        let set = system::set_rc(Some("/boot/loader.conf"), "kern.racct.enable", "1");
+        let set = system::advice_to_set_tunable("kern.racct.enable", 1);
         Problem::with_advice(
             "they are switched off: limits have no effect",
             format!("{set}, then reboot"),
@@ -242,10 +253,24 @@ fn bridges(tools: &Tools) -> Found {
         // Without the module there are no bridges: that is said elsewhere.
         let is_absent = value.as_ref().is_err_and(|error| error.says("unknown oid"));
         if !is_absent && !is_on(value)? {
-            off.push(system::set_sysctl(name, 1));
+            off.push(name);
         }
     }
-    Ok((!off.is_empty()).then(|| Problem::to_run("frames between containers pass it by", off)))
+    Ok((!off.is_empty()).then(|| filter_bridges(&off)))
+}
+
+/// Now, and whenever the module is loaded: sysctl.conf(5) would be read before that.
+fn filter_bridges(off: &[&str]) -> Problem {
+    let advice = |name: &&str| {
+        let now = system::set_sysctl(name, 1);
+        format!("{now} && {}", system::advice_to_set_tunable(name, 1))
+    };
+    let commands = |name: &&str| [system::set_sysctl(name, 1), system::set_tunable(name, 1)];
+    Problem {
+        reason: "frames between containers pass it by".to_owned(),
+        advice: off.iter().map(advice).collect::<Vec<_>>().join(" && "),
+        mend: Mend::Commands(off.iter().flat_map(commands).collect()),
+    }
 }
 
 /// A kernel variable that says whether something is on; one that does not exist says that it is not.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use kleene_plan::Family;
+use kleene_platform::System;
 
 use crate::command::{Command, Parsed, Program, ToolError};
 
@@ -11,6 +12,7 @@ const SYSCTL: Program = Program("/sbin/sysctl");
 const KLDSTAT: Program = Program("/sbin/kldstat");
 const KLDLOAD: Program = Program("/sbin/kldload");
 const SYSRC: Program = Program("/usr/sbin/sysrc");
+const TEE: Program = Program("/usr/bin/tee");
 const UNAME: Program = Program("/usr/bin/uname");
 
 /// The value of a kernel variable, and nothing but it.
@@ -47,7 +49,23 @@ pub(crate) fn get_rc(file: Option<&str>, name: &str) -> Command {
 
 /// The value is given bare: sysrc(8) keeps quote characters as part of it.
 pub(crate) fn set_rc(file: Option<&str>, name: &str, value: &str) -> Command {
-    rc(file).arg(format!("{name}={value}"))
+    rc(file).arg(format!("{name}={value}")).running_on()
+}
+
+/// The file that says what the kernel and its modules are told when they are loaded.
+const LOADER_CONF: &str = "/boot/loader.conf";
+
+/// Sets a kernel variable from the next boot on. sysrc(8) takes no name with dots.
+pub(crate) fn set_tunable(name: &str, value: u32) -> Command {
+    Command::new(TEE)
+        .args(["-a", LOADER_CONF])
+        .input(format!("{name}={value}\n"))
+        .running_on()
+}
+
+/// The same in the words of a shell.
+pub(crate) fn advice_to_set_tunable(name: &str, value: u32) -> String {
+    format!("echo '{name}={value}' >> {LOADER_CONF}")
 }
 
 fn rc(file: Option<&str>) -> Command {
@@ -62,6 +80,24 @@ pub(crate) fn rc_is_unset(error: &ToolError) -> bool {
 
 pub(crate) fn release() -> Command {
     Command::new(UNAME).arg("-r")
+}
+
+/// Name, release and machine.
+pub(crate) fn system() -> Command {
+    Command::new(UNAME).arg("-rms")
+}
+
+/// Reads [`system`].
+pub(crate) fn parse_system(printed: &str) -> Parsed<System> {
+    let words: Vec<&str> = printed.split_whitespace().collect();
+    match words.as_slice() {
+        [name, release, machine] => Ok(System {
+            name: (*name).to_owned(),
+            release: (*release).to_owned(),
+            machine: (*machine).to_owned(),
+        }),
+        _ => Err(format!("'{}' has not three words", printed.trim())),
+    }
 }
 
 /// A release of FreeBSD.
@@ -120,8 +156,10 @@ mod tests {
             load_module("if_epair"),
             get_rc(None, "pf_enable"),
             set_rc(None, "pf_enable", "YES"),
-            set_rc(Some("/boot/loader.conf"), "kern.racct.enable", "1"),
+            set_rc(Some("/boot/loader.conf"), "pf_load", "YES"),
+            set_tunable("kern.racct.enable", 1),
             release(),
+            system(),
         ];
         let text: Vec<String> = commands.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(text.join("\n"));
@@ -136,6 +174,15 @@ mod tests {
         assert!(release("14.1-RELEASE-p5\n").mounts_files());
         assert!(!release("12.4-STABLE").is_supported());
         assert_eq!(release("15.0-CURRENT").to_string(), "FreeBSD 15.0-CURRENT");
+    }
+
+    #[test]
+    fn the_recorded_system_is_understood() {
+        let recorded = recorded("uname -a; uname -rms; freebsd-version -ku").printed;
+        let system = parse_system(recorded.lines().nth(1).unwrap()).unwrap();
+        let words = [&system.name, &system.release, &system.machine];
+        assert_eq!(words, ["FreeBSD", "13.2-RELEASE", "amd64"]);
+        assert!(parse_system("FreeBSD\n").is_err());
     }
 
     #[test]

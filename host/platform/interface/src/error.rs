@@ -41,6 +41,18 @@ pub enum PlatformError {
         /// Why, and what to do.
         reason: String,
     },
+    /// A tool of the host said no, in the words that users of Kleene 0.1.1 know.
+    #[error("'{tool}' returned non-zero exitcode {status} when attempting to {action} '{output}'")]
+    Refused {
+        /// The tool, by its whole path.
+        tool: String,
+        /// Its exit status.
+        status: i32,
+        /// An infinitive.
+        action: String,
+        /// What it printed.
+        output: String,
+    },
     /// The host refused.
     #[error("could not {action}: {reason}")]
     Failed {

@@ -65,3 +65,28 @@ pub struct JailInfo {
     /// on Linux.
     pub jid: i32,
 }
+
+/// What a host runs, in the words of uname(1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct System {
+    /// `FreeBSD` or `Linux`.
+    pub name: String,
+    /// Such as `14.2-RELEASE-p1`.
+    pub release: String,
+    /// Such as `amd64`.
+    pub machine: String,
+}
+
+impl System {
+    /// What uname(3) says.
+    #[must_use]
+    pub fn of_this_kernel() -> Self {
+        let said = rustix::system::uname();
+        let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+        Self {
+            name: text(said.sysname()),
+            release: text(said.release()),
+            machine: text(said.machine()),
+        }
+    }
+}

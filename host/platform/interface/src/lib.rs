@@ -3,6 +3,9 @@
 //! The trait is blocking: its callers are transactions, which run on threads of their own. It deals in single
 //! operations and plain facts; what they are for is the engine's business.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a panic is how a test fails"))]
+
+mod bound;
 mod error;
 mod facts;
 mod watch;
@@ -12,8 +15,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use bound::end_with_starter;
 pub use error::PlatformError;
-pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Usage};
+pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, System, Usage};
 use kleene_plan::{DatasetName, HostDataset, Id, InterfaceName, Launch, Op, SnapshotName};
 use kleene_supervisor::Connection;
 pub use watch::Watch;
@@ -164,6 +168,28 @@ pub trait Platform: Debug + Send + Sync {
         Ok(None)
     }
 
+    // The system
+
+    /// What the host runs.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn system(&self) -> Result<System> {
+        Ok(System::of_this_kernel())
+    }
+
+    /// Brings the base system below `root`, of which nothing runs, up to date with the patches of its release.
+    /// `scratch` is an empty directory for what is needed meanwhile; `given_up` is asked from time to time.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotSupported`] on a host that has no tool for this; what the tool said; or that it was given up.
+    fn update_base(&self, root: &Path, _scratch: &Path, _given_up: &dyn Fn() -> bool) -> Result<()> {
+        Err(PlatformError::NotSupported {
+            what: format!("bringing the base system in '{}' up to date", root.display()),
+            reason: "freebsd-update(8) is a tool of FreeBSD".to_owned(),
+        })
+    }
+
     // Jails
 
     /// Jails of Kleene's that run.
@@ -191,10 +217,11 @@ pub trait Platform: Debug + Send + Sync {
     fn launch(&self, run_dir: &Path, launch: &Launch) -> Result<Connection>;
 
     /// Has a running jail take on other parameters. Where a host can apply them only at the next start, it says now
-    /// whether it will.
+    /// whether it will. A jail that does not run is a success.
     ///
     /// # Errors
-    /// [`PlatformError::NotSupported`] if a parameter has no meaning on this platform.
+    /// [`PlatformError::NotSupported`] if a parameter has no meaning on this platform, [`PlatformError::Refused`] if the
+    /// host's tool does not take it.
     fn modify_jail(&self, _id: &Id, _parameters: &[String]) -> Result<()> {
         Ok(())
     }

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use kleene_platform::System;
+
 use crate::error::{EngineError, Result};
 
-const BASE: &str = "https://download.freebsd.org";
+/// Where FreeBSD itself has them.
+const SITE: &str = "https://download.freebsd.org";
 
 /// A release, such as 14.2-RELEASE on amd64.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,29 +17,20 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// What uname(3) says of this host.
+    /// What a host runs.
     ///
     /// # Errors
-    /// If this is not FreeBSD.
-    pub(super) fn of_this_host() -> Result<Self> {
-        let name = rustix::system::uname();
-        let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-        Self::of(
-            &text(name.sysname()),
-            &text(name.release()),
-            &text(name.machine()),
-        )
-    }
-
-    fn of(system: &str, version: &str, machine: &str) -> Result<Self> {
-        if system != "FreeBSD" {
+    /// If it is not FreeBSD.
+    pub(super) fn of(system: System) -> Result<Self> {
+        if system.name != "FreeBSD" {
             return Err(EngineError::invalid(format!(
-                "the method 'fetch-auto' needs a FreeBSD host, and this is {system}; use 'host', or 'fetch' with a URL"
+                "the method 'fetch-auto' needs a FreeBSD host, and this is {}; use 'host', or 'fetch' with a URL",
+                system.name
             )));
         }
         Ok(Self {
-            version: version.to_owned(),
-            machine: machine.to_owned(),
+            version: system.release,
+            machine: system.machine,
         })
     }
 
@@ -44,20 +38,25 @@ impl Release {
         &self.machine
     }
 
-    /// Where its base system is. Patches have no archive of their own: `freebsd-update` brings them.
+    /// Where its base system is, on FreeBSD's own site or a mirror of it. Patches have no archive of their own:
+    /// `freebsd-update` brings them.
     ///
     /// # Errors
     /// If it is neither a release nor a stable snapshot.
-    pub(super) fn url(&self) -> Result<String> {
+    pub(super) fn url(&self, mirror: &str) -> Result<String> {
         let Self { version, machine } = self;
+        let site = match mirror.trim_end_matches('/') {
+            "" => SITE,
+            mirror => mirror,
+        };
         let plain = version
             .rsplit_once("-p")
             .filter(|(_, patch)| !patch.is_empty() && patch.bytes().all(|byte| byte.is_ascii_digit()))
             .map_or(version.as_str(), |(plain, _)| plain);
         match plain.rsplit_once('-') {
-            Some((_, "RELEASE")) => Ok(format!("{BASE}/releases/{machine}/{plain}/base.txz")),
+            Some((_, "RELEASE")) => Ok(format!("{site}/releases/{machine}/{plain}/base.txz")),
             Some((_, "STABLE")) if plain == version => {
-                Ok(format!("{BASE}/snapshots/{machine}/{version}/base.txz"))
+                Ok(format!("{site}/snapshots/{machine}/{version}/base.txz"))
             }
             _ => Err(EngineError::invalid(format!(
                 "could not deduce url from FreeBSD version {version}"
@@ -76,6 +75,14 @@ impl fmt::Display for Release {
 mod tests {
     use super::*;
 
+    fn release(name: &str, version: &str, machine: &str) -> Result<Release> {
+        Release::of(System {
+            name: name.to_owned(),
+            release: version.to_owned(),
+            machine: machine.to_owned(),
+        })
+    }
+
     #[test]
     fn every_kind_of_version_has_its_place() {
         let cases = [
@@ -89,11 +96,15 @@ mod tests {
             ("", None),
         ];
         for (version, place) in cases {
-            let release = Release::of("FreeBSD", version, "amd64").unwrap();
+            let release = release("FreeBSD", version, "amd64").unwrap();
             match place {
-                Some(place) => assert_eq!(release.url().unwrap(), format!("{BASE}/{place}")),
+                Some(place) => {
+                    assert_eq!(release.url("").unwrap(), format!("{SITE}/{place}"));
+                    let mirror = release.url("http://mirror.example.org/FreeBSD/").unwrap();
+                    assert_eq!(mirror, format!("http://mirror.example.org/FreeBSD/{place}"));
+                }
                 None => assert_eq!(
-                    release.url().unwrap_err().to_string(),
+                    release.url("").unwrap_err().to_string(),
                     format!("could not deduce url from FreeBSD version {version}")
                 ),
             }
@@ -102,13 +113,13 @@ mod tests {
 
     #[test]
     fn it_is_named_as_images_of_it_are() {
-        let release = Release::of("FreeBSD", "13.2-RELEASE-p4", "arm64").unwrap();
+        let release = release("FreeBSD", "13.2-RELEASE-p4", "arm64").unwrap();
         assert_eq!(release.to_string(), "FreeBSD-13.2-RELEASE-p4");
     }
 
     #[test]
     fn another_system_has_none() {
-        let refused = Release::of("Linux", "6.1.0", "x86_64").unwrap_err().to_string();
+        let refused = release("Linux", "6.1.0", "x86_64").unwrap_err().to_string();
         assert!(
             refused.contains("needs a FreeBSD host, and this is Linux"),
             "{refused}"

@@ -41,6 +41,12 @@ impl Source {
                 config.method
             )));
         }
+        if !config.mirror.is_empty() && config.method != ImageCreateMethod::FetchAuto {
+            return Err(EngineError::invalid(format!(
+                "a mirror is for the method 'fetch-auto', not for '{}'",
+                config.method
+            )));
+        }
         if let Some(source) = HostSource::of(engine, config)? {
             return Ok(Self::HostDataset(source));
         }
@@ -53,8 +59,8 @@ impl Source {
             )),
             ImageCreateMethod::Fetch => Ok(Self::Archive(Archive::new(&config.url, &config.checksum)?)),
             ImageCreateMethod::FetchAuto => {
-                let release = Release::of_this_host()?;
-                let archive = Archive::new(&release.url()?, &config.checksum)?;
+                let release = Release::of(engine.platform.system()?)?;
+                let archive = Archive::new(&release.url(&config.mirror)?, &config.checksum)?;
                 Ok(Self::Release(release, archive))
             }
             ImageCreateMethod::Oci => Ok(Self::Foreign(Foreign::new(config)?)),

@@ -41,6 +41,38 @@ fn what_was_mended_is_fine() {
 }
 
 #[test]
+fn what_the_next_boot_needs_is_written_down() {
+    let world = World::new();
+    for (name, value) in [("net.link.bridge.pfil_member", "0"), ("kern.racct.enable", "0")] {
+        world.tool(&format!("sysctl {name}={value}"));
+    }
+    let checks = || check_host(&world.tools(), "tank/kleene");
+    let found = |what: &str| {
+        let checks = checks();
+        let check = checks.into_iter().find(|check| check.what.contains(what));
+        check.unwrap().problem
+    };
+    let limits = found("RACCT").unwrap();
+    assert_eq!(
+        limits.advice,
+        "echo 'kern.racct.enable=1' >> /boot/loader.conf, then reboot"
+    );
+    assert!(!limits.can_be_mended(), "a reboot is the administrator's");
+    let bridges = found("on bridges").unwrap();
+    assert_eq!(
+        bridges.advice,
+        "sysctl net.link.bridge.pfil_member=1 && echo 'net.link.bridge.pfil_member=1' >> /boot/loader.conf"
+    );
+    world.forget_transcript();
+    bridges.mend(&world.tools()).unwrap();
+    assert_eq!(
+        world.transcript(),
+        "sysctl net.link.bridge.pfil_member=1\ntee -a /boot/loader.conf\n    net.link.bridge.pfil_member=1\n"
+    );
+    assert!(found("on bridges").is_none());
+}
+
+#[test]
 fn missing_anchor_lines_are_for_the_administrator_to_agree_to() {
     let world = World::new();
     let file = world.path("state.json");

@@ -1,7 +1,7 @@
 //! A host for one test: fake tools in a directory of its own, in a mount namespace of its own.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kleene_freebsd::{FreeBsdConfig, FreeBsdPlatform, Tools};
@@ -66,13 +66,15 @@ impl World {
             .arg(&directory)
             .status();
         assert!(installed.unwrap().success());
-        let platform = open(directory.clone());
+        let platform = open(&directory, "run");
         Self { directory, platform }
     }
 
-    /// Another daemon on the same host.
+    /// Another daemon on the same host, after the end of this one.
     pub(crate) fn reopen(&mut self) {
-        self.platform = open(self.directory.clone());
+        // Only when nothing is left of the one there waits no other for its tools.
+        self.platform = open(&self.directory, "elsewhere");
+        self.platform = open(&self.directory, "run");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -253,11 +255,11 @@ pub(crate) fn finish(events: &mut Events) -> (String, u8) {
     }
 }
 
-fn open(directory: PathBuf) -> FreeBsdPlatform {
+fn open(directory: &Path, run_dir: &str) -> FreeBsdPlatform {
     let bin = directory.join("bin");
     FreeBsdPlatform::open(FreeBsdConfig {
         root: "tank/kleene".to_owned(),
-        run_dir: directory.join("run"),
+        run_dir: directory.join(run_dir),
         supervisor: vec![
             env!("CARGO_BIN_EXE_freebsd_supervisor").into(),
             bin.clone().into(),

@@ -50,13 +50,13 @@ fn run_command(text: &str, mode: Mode) -> Result<(), String> {
     if mode == Mode::Check {
         command.arg("--check");
     }
-    let mut child = command
+    command
         .args(["--file", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(missing)?;
+        .stderr(Stdio::piped());
+    kleene_platform::end_with_starter(&mut command, None);
+    let mut child = command.spawn().map_err(missing)?;
     if let Some(mut input) = child.stdin.take() {
         // nft reads all of it before it says a word, so this cannot wait for ever.
         input.write_all(text.as_bytes()).map_err(missing)?;
