@@ -19,8 +19,27 @@ use crate::workspace::{Profile, Workspace};
 const TARGETS: [&str; 2] = ["x86_64-unknown-freebsd", "aarch64-unknown-freebsd"];
 /// The one that is linked too.
 const LINKED: &str = TARGETS[0];
-/// The release whose libraries are linked against, in Zig's words.
-const ZIG_TARGET: &str = "x86_64-freebsd.14.2";
+/// The oldest release that programs run on, whose libraries are linked against, in Zig's words.
+const ZIG_TARGET: &str = "x86_64-freebsd.13.2";
+/// Zig's start-up code is that of FreeBSD 14, which calls a function of that release's library; programs that ask for it do
+/// not start on 13. So they bring it along. The loader has run the initialisers before it.
+const START: &str = r#"#include <stdlib.h>
+#include <string.h>
+extern char **environ;
+extern const char *__progname;
+void __libc_start1(int argc, char **argv, char **env, void (*cleanup)(void), int (*mainX)(int, char **, char **))
+{
+    if (environ == NULL)
+        environ = env;
+    if (argc > 0 && argv[0] != NULL) {
+        const char *slash = strrchr(argv[0], '/');
+        __progname = slash == NULL ? argv[0] : slash + 1;
+    }
+    if (cleanup != NULL)
+        atexit(cleanup);
+    exit(mainX(argc, argv, env));
+}
+"#;
 /// The other platform, which is of no use there.
 pub const LINUX_ONLY: [&str; 2] = ["kleene-linux", "kleene-linux-jail"];
 /// What runs there: the daemon, the command line, and the tests that can be copied to any host.
@@ -87,7 +106,8 @@ fn link(workspace: &Workspace, zig: &[String], profile: Profile) -> Result<()> {
         cargo.arg("--release");
     }
     let names = LINKED.replace('-', "_");
-    let compiler = script(&directory.join("cc"), &compiler_script(zig))?;
+    let start = compile_start(zig, &directory)?;
+    let compiler = script(&directory.join("cc"), &compiler_script(zig, &start))?;
     let archiver = script(
         &directory.join("ar"),
         &format!("exec {} ar \"$@\"\n", zig.join(" ")),
@@ -101,9 +121,13 @@ fn link(workspace: &Workspace, zig: &[String], profile: Profile) -> Result<()> {
         "{} do not link for {LINKED}",
         PROGRAMS.join(", ")
     );
+    let programs = workspace.programs_for(LINKED, profile);
+    for program in PROGRAMS {
+        check_release(&programs.join(program))?;
+    }
     println!(
         "{LINKED}: programs are in {} ({} s)",
-        workspace.programs_for(LINKED, profile).display(),
+        programs.display(),
         began.elapsed().as_secs()
     );
     Ok(())
@@ -158,12 +182,45 @@ fn zig() -> Result<Vec<String>> {
     )
 }
 
-fn compiler_script(zig: &[String]) -> String {
+/// A script that compiles C and links programs. What is linked starts with `start`.
+fn compiler_script(zig: &[String], start: &Path) -> String {
     let not_needed = NOT_NEEDED.join("|");
     format!(
-        "for argument; do\n  shift\n  case \"$argument\" in\n    {not_needed}|--target=*) ;;\n    *) set -- \"$@\" \"$argument\" ;;\n  esac\ndone\nexec {} cc -target {ZIG_TARGET} \"$@\"\n",
+        "start='{}'\nfor argument; do\n  shift\n  case \"$argument\" in\n    -c|-E|-S|-shared|--version) start= ;;\n  esac\n  \
+         case \"$argument\" in\n    {not_needed}|--target=*) ;;\n    *) set -- \"$@\" \"$argument\" ;;\n  esac\ndone\n\
+         exec {} cc -target {ZIG_TARGET} \"$@\" $start\n",
+        start.display(),
         zig.join(" ")
     )
+}
+
+/// Compiles [`START`].
+fn compile_start(zig: &[String], directory: &Path) -> Result<PathBuf> {
+    let (source, object) = (directory.join("start.c"), directory.join("start.o"));
+    fs::write(&source, START)?;
+    let (program, arguments) = zig.split_first().context("no Zig")?;
+    let compiled = Command::new(program)
+        .args(arguments)
+        .args(["cc", "-target", ZIG_TARGET, "-O2", "-c", "-o"])
+        .args([&object, &source])
+        .status()?;
+    ensure!(compiled.success(), "{} does not compile", source.display());
+    Ok(std::path::absolute(object)?)
+}
+
+/// A version of FreeBSD's libraries that came with 14.0.
+const TOO_NEW: &[u8] = b"FBSD_1.7";
+
+/// Programs that ask for what is new in a later release do not start on the oldest.
+fn check_release(program: &Path) -> Result<()> {
+    let content = fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
+    ensure!(
+        !content.windows(TOO_NEW.len()).any(|window| window == TOO_NEW),
+        "{} asks for version {} of a library, which FreeBSD 13 has not",
+        program.display(),
+        String::from_utf8_lossy(TOO_NEW)
+    );
+    Ok(())
 }
 
 /// Writes a program of a few lines.

@@ -82,6 +82,41 @@ fn containers_have_networks_and_publish_ports() {
 }
 
 #[test]
+fn a_container_on_two_networks_has_one_way_out_for_each_family() {
+    let host = FreeBsdHost::with_minimal_image();
+    for (name, number) in [("lan", 1), ("dmz", 2)] {
+        host.klee(&format!(
+            "network create -t bridge --subnet 10.13.{number}.0/24 --subnet6 fd00:{number}::/64 {name}"
+        ))
+        .ok();
+    }
+    host.klee("create --name web -l vnet -n lan -p 8080:80 minimal /bin/busybox sleep 1000")
+        .ok();
+    host.klee("network connect dmz web").ok();
+    host.transcript();
+    host.klee("start -d web").ok();
+    let started = host.transcript();
+    let routes: Vec<&str> = started
+        .split("exec.start=")
+        .filter_map(|line| line.strip_prefix("/sbin/route "))
+        .map(|line| line.split(" default").next().unwrap())
+        .collect();
+    assert_eq!(routes, ["-q add -inet", "-q add -inet6"], "{started}");
+    // What a process needs is there before it: interfaces, rules, then the jail.
+    let at = |words: &str| {
+        started
+            .find(words)
+            .unwrap_or_else(|| panic!("no '{words}' in {started}"))
+    };
+    assert!(at("addm") < at("jail -c") && at("ifconfig epair create") < at("addm"));
+    assert!(at("pfctl -a kleene/3-endpoint") < at("jail -c"));
+    // And rules are judged before they are loaded.
+    let log = host.log();
+    let first = log.lines().find(|line| line.contains("-f - <<")).unwrap();
+    assert!(first.contains("-n -f - <<"), "{first}");
+}
+
+#[test]
 fn who_is_not_root_has_a_network_too() {
     let host = FreeBsdHost::with_minimal_image();
     let context = host.path("site");

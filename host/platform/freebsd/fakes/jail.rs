@@ -52,7 +52,10 @@ pub(crate) fn bury(state: &mut State) {
 }
 
 fn forget(state: &mut State, name: &str) {
-    state.jails.remove(name);
+    let removed = state.jails.remove(name);
+    if state.lets_jails_die_slowly {
+        state.dying.extend(removed.map(|jail| (name.to_owned(), jail)));
+    }
     for interface in state.interfaces.values_mut() {
         if interface.jail.as_deref() == Some(name) {
             interface.jail = None;
@@ -218,7 +221,13 @@ fn create(host: &Host, words: &[&str]) -> Reply {
             return no(format!("jail: {line}: failed\n"));
         }
     }
-    if let Err(reply) = host.change(|state| register(state, &order, name, path)) {
+    let registered = host.change(|state| {
+        let registered = register(state, &order, name, path);
+        let whole: Vec<&str> = ["-c"].into_iter().chain(words.iter().copied()).collect();
+        host.record("jail", &whole, "", u8::from(registered.is_err()));
+        registered
+    });
+    if let Err(reply) = registered {
         return reply;
     }
     // Now the jail can be seen.
@@ -437,16 +446,20 @@ pub(crate) fn jexec(host: &Host, words: &[&str]) -> Reply {
 
 pub(crate) fn jls(state: &State, words: &[&str]) -> Reply {
     let wanted = words.iter().skip_while(|word| **word != "-j").nth(1);
-    let line = |(name, jail): (&String, &Jail)| {
+    let line = |(name, jail, is_dying): (&String, &Jail, bool)| {
         serde_json::json!({
-            "jid": jail.jid, "hostname": jail.hostname, "path": jail.path, "name": name, "state": "ACTIVE",
+            "jid": jail.jid, "hostname": jail.hostname, "path": jail.path, "name": name,
+            "state": if is_dying { "DYING" } else { "ACTIVE" },
             "cpusetid": 3, "ipv4_addrs": jail.ip4, "ipv6_addrs": jail.ip6,
         })
     };
+    let dying = state.dying.iter().filter(|_| words.contains(&"-d"));
     let jails: Vec<_> = state
         .jails
         .iter()
-        .filter(|(name, _)| wanted.is_none_or(|wanted| name == wanted))
+        .map(|(name, jail)| (name, jail, false))
+        .chain(dying.map(|(name, jail)| (name, jail, true)))
+        .filter(|(name, ..)| wanted.is_none_or(|wanted| name == wanted))
         .map(line)
         .collect();
     if let (Some(wanted), true) = (wanted, jails.is_empty()) {

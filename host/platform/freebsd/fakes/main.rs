@@ -128,7 +128,10 @@ fn main() -> ExitCode {
         "tee" => host.change(|state| system::tee(state, &words, &input)),
         _ => host.change(|state| system::run(state, &tool, &words)),
     };
-    host.record(&tool, &words, &input, reply.code);
+    // A jail's making is written down when it is made, and not when its first process has ended.
+    if !(tool == "jail" && words.first() == Some(&"-c")) {
+        host.record(&tool, &words, &input, reply.code);
+    }
     let _ = std::io::stdout().write_all(reply.out.as_bytes());
     let _ = std::io::stderr().write_all(reply.err.as_bytes());
     ExitCode::from(reply.code)

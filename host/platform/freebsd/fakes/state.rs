@@ -18,6 +18,9 @@ pub(crate) struct State {
     pub(crate) datasets: BTreeMap<String, Dataset>,
     pub(crate) mounts: Vec<Mount>,
     pub(crate) jails: BTreeMap<String, Jail>,
+    /// Removed, and the kernel holds on to them, if it is told to ([`crate::system`]).
+    pub(crate) dying: BTreeMap<String, Jail>,
+    pub(crate) lets_jails_die_slowly: bool,
     pub(crate) interfaces: BTreeMap<String, Interface>,
     pub(crate) anchors: BTreeMap<String, String>,
     pub(crate) main_ruleset: Vec<String>,

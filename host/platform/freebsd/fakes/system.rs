@@ -22,6 +22,16 @@ pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
             Some(value) => say(format!("{value}\n")),
             None => no(format!("sysctl: unknown oid '{name}'\n")),
         },
+        // No variable of FreeBSD's: how a test says that something holds on to jails that are removed.
+        ("sysctl", ["fake.jails.die_slowly=1"]) => {
+            state.lets_jails_die_slowly = true;
+            ok()
+        }
+        ("sysctl", ["fake.jails.die_slowly=0"]) => {
+            state.lets_jails_die_slowly = false;
+            state.dying.clear();
+            ok()
+        }
         ("sysctl", [setting]) => match setting.split_once('=') {
             Some((name, value)) => {
                 let old = state
@@ -81,6 +91,17 @@ fn sysrc(state: &mut State, file: &str, words: &[&str]) -> Reply {
             Some((name, _)) if name.contains('.') => no(format!(
                 "sysrc: {name}: name contains characters not allowed in shell\n"
             )),
+            Some((list, words)) if list.ends_with('+') => {
+                let name = list.trim_end_matches('+');
+                let value = state.rc.entry(format!("{file}:{name}")).or_default();
+                let old = value.clone();
+                for word in words.split(' ') {
+                    if !old.split(' ').any(|found| found == word) {
+                        *value = format!("{value} {word}").trim().to_owned();
+                    }
+                }
+                say(format!("{name}: {old} -> {value}\n"))
+            }
             Some((name, value)) => {
                 let old = state
                     .rc

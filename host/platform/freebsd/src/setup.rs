@@ -21,6 +21,13 @@ const VARIABLES: [(Option<&str>, &str); 5] = [
     (None, "pflog_enable"),
 ];
 
+/// The modules that rc(8) loads.
+const KLD_LIST: &str = "kld_list";
+
+/// What the kernel would load when it is used for the first time: until then it has none of their variables, and what is
+/// said of them is lost.
+const AT_BOOT: [&str; 3] = ["if_bridge", "if_epair", "nullfs"];
+
 /// A pool that is fuller than this gets slow, and then full.
 const FULL: u8 = 90;
 
@@ -105,6 +112,7 @@ pub fn check_host(tools: &Tools, root: &str) -> Vec<Check> {
         let file_name = file.unwrap_or("/etc/rc.conf");
         check(format!("{name} in {file_name}"), variable(tools, file, name))
     }));
+    checks.push(check("kld_list in /etc/rc.conf", loaded_at_boot(tools)));
     checks.extend([
         check(format!("pool {}", zpool::pool_of(root)), pool(tools, root)),
         check(format!("dataset {root}"), dataset(tools, root)),
@@ -162,6 +170,26 @@ fn variable(tools: &Tools, file: Option<&str>, name: &str) -> Found {
         "it is not YES, so the next boot goes without",
         set,
     )))
+}
+
+fn loaded_at_boot(tools: &Tools) -> Found {
+    let list = match tools.run(&system::get_rc(None, KLD_LIST)) {
+        Err(error) if system::rc_is_unset(&error) => String::new(),
+        list => list?,
+    };
+    let names: Vec<&str> = list
+        .split_whitespace()
+        .filter_map(|word| word.rsplit('/').next())
+        .map(|name| name.trim_end_matches(".ko"))
+        .collect();
+    let missing: Vec<&str> = AT_BOOT.into_iter().filter(|name| !names.contains(name)).collect();
+    let problem = || {
+        Problem::to_run(
+            format!("the next boot goes without {}", missing.join(", ")),
+            vec![system::add_to_rc(KLD_LIST, &missing)],
+        )
+    };
+    Ok((!missing.is_empty()).then(problem))
 }
 
 fn pool(tools: &Tools, root: &str) -> Found {

@@ -68,6 +68,11 @@ pub(crate) fn advice_to_set_tunable(name: &str, value: u32) -> String {
     format!("echo '{name}={value}' >> {LOADER_CONF}")
 }
 
+/// Adds words to a list in `/etc/rc.conf`; one that is there is not added again.
+pub(crate) fn add_to_rc(name: &str, words: &[&str]) -> Command {
+    rc(None).arg(format!("{name}+={}", words.join(" "))).running_on()
+}
+
 fn rc(file: Option<&str>) -> Command {
     let file = file.into_iter().flat_map(|file| ["-f", file]);
     Command::new(SYSRC).args(file)
@@ -157,6 +162,7 @@ mod tests {
             get_rc(None, "pf_enable"),
             set_rc(None, "pf_enable", "YES"),
             set_rc(Some("/boot/loader.conf"), "pf_load", "YES"),
+            add_to_rc("kld_list", &["if_bridge", "nullfs"]),
             set_tunable("kern.racct.enable", 1),
             release(),
             system(),

@@ -83,6 +83,49 @@ fn parameters_that_are_ours_are_refused_by_name() {
 }
 
 #[test]
+fn one_that_the_kernel_holds_on_to_is_no_hindrance() {
+    let world = World::new();
+    world.container();
+    world.tool("sysctl fake.jails.die_slowly=1");
+    let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    let began = Instant::now();
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert!(began.elapsed() < GRACE, "{:?}", began.elapsed());
+    finish(&mut events);
+    let dying = world.tool(&format!("jls --libxo json -v -d -j {CONTAINER}"));
+    assert!(dying.contains("DYING"), "{dying}");
+    assert_eq!(world.platform.jail(&id(CONTAINER)).unwrap(), None);
+    assert_eq!(world.views(), [""; 0]);
+    // Another of its name is another jail.
+    let (printed, _) = world.run(&world.launch("echo again"));
+    assert_eq!(printed, "again\n");
+}
+
+#[test]
+fn whoever_kills_the_tool_that_made_a_jail_ends_neither_jail_nor_process() {
+    let world = World::new();
+    world.container();
+    let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    let list = std::process::Command::new("pgrep")
+        .args([
+            "-f",
+            &format!("jail -c path={}", world.container_root().display()),
+        ])
+        .output()
+        .unwrap();
+    let pid = String::from_utf8(list.stdout).unwrap();
+    let killed = std::process::Command::new("kill")
+        .args(["-s", "KILL", pid.split_whitespace().next().unwrap()])
+        .status();
+    assert!(killed.unwrap().success());
+    finish(&mut events);
+    assert!(world.platform.jail(&id(CONTAINER)).unwrap().is_some());
+    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    assert_eq!(world.platform.jail(&id(CONTAINER)).unwrap(), None);
+    assert_eq!(world.views(), [""; 0]);
+}
+
+#[test]
 fn a_second_start_of_a_jail_that_runs_is_refused_and_does_not_disturb_it() {
     let world = World::new();
     world.container();
