@@ -144,8 +144,8 @@ pub mod build {
         Guest as Builder, ParseError, Parsed,
     };
     pub use crate::bindings::vocabulary::kleene::plugin::building::{
-        Action, Argument, Base, BuildState, Command, CopyAction, CopyFiles, Dialect, Healthcheck,
-        HereDocument, InlineFile, Instruction, InstructionKind, Other, Process, Variable,
+        Action, Argument, Base, BuildState, Command, CopyAction, CopyFiles, Dialect, FetchAction,
+        Healthcheck, HereDocument, InlineFile, Instruction, InstructionKind, Other, Process, Variable,
     };
     pub use crate::bindings::vocabulary::kleene::plugin::facts::Label;
 }
@@ -155,7 +155,7 @@ pub mod step {
     pub use crate::bindings::step::Guest as Plugin;
     pub use crate::bindings::step::exports::kleene::plugin::build_step::{Guest as BuildStep, Step};
     pub use crate::build::{
-        Action, BuildState, CopyAction, Healthcheck, InlineFile, Label, Process, Variable,
+        Action, BuildState, CopyAction, FetchAction, Healthcheck, InlineFile, Label, Process, Variable,
     };
 }
 

@@ -121,6 +121,7 @@ fn open_engine(config: &Config, loaded: &Loaded) -> anyhow::Result<Engine> {
         state_dir: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),
         insecure_registries: config.insecure_registries.clone(),
+        add_urls: config.add_urls,
     };
     Ok(Engine::open(
         directories,

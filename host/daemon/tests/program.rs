@@ -35,6 +35,7 @@ fn the_configuration_in_effect_is_shown() {
 run_dir = "/run/k"
 listen = ["http:///run/k.sock", "http://127.0.0.1:8080"]
 log_level = "info"
+add_urls = false
 upload_limit = 10000000000
 
 [plugins]

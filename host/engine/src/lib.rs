@@ -47,6 +47,8 @@ pub struct EngineConfig {
     pub run_dir: PathBuf,
     /// Registries (`host[:port]`) that are spoken to without TLS, besides those on this host.
     pub insecure_registries: Vec<String>,
+    /// Whether builds may fetch files (`ADD` of a URL) from wherever this host gets them.
+    pub add_urls: bool,
 }
 
 /// The use cases. Its clones are the same engine.
@@ -61,6 +63,7 @@ pub struct Shared {
     state_dir: PathBuf,
     run_dir: PathBuf,
     insecure_registries: Vec<String>,
+    add_urls: bool,
     log_dir: PathBuf,
     uploads: PathBuf,
     execs: exec::Execs,
@@ -115,6 +118,7 @@ impl Engine {
             state_dir: config.state_dir,
             run_dir: config.run_dir,
             insecure_registries: config.insecure_registries,
+            add_urls: config.add_urls,
             log_dir,
             uploads,
             execs: exec::Execs::default(),

@@ -47,6 +47,21 @@ pub struct CopyAction {
     pub extract: bool,
 }
 
+/// A file that is fetched into the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchAction {
+    /// Of the scheme `http` or `https`.
+    pub url: String,
+    /// `sha256:` and the 64 hexadecimal digits that its content must have; `None`: any content.
+    pub checksum: Option<String>,
+    /// The absolute path of the file in the image.
+    pub destination: String,
+    /// As of [`CopyAction`].
+    pub owner: Option<String>,
+    /// Permissions; `None`: 600.
+    pub mode: Option<u32>,
+}
+
 /// What the engine shall do for an instruction; all variables are replaced. Later settings replace earlier ones of the
 /// same name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +96,8 @@ pub enum BuildAction {
     Run(Process),
     /// Copy files and keep them.
     Copy(CopyAction),
+    /// Fetch a file and keep it.
+    Fetch(FetchAction),
 }
 
 impl BuildAction {
@@ -90,7 +107,7 @@ impl BuildAction {
         match self {
             Self::UseImage(_) | Self::DeclareArg(_) => None,
             Self::Run(_) => Some(Capability::Run),
-            Self::Copy(_) => Some(Capability::Copy),
+            Self::Copy(_) | Self::Fetch(_) => Some(Capability::Copy),
             Self::SetEnv(_)
             | Self::SetLabel(_)
             | Self::SetUser(_)
@@ -125,6 +142,7 @@ impl fmt::Display for BuildAction {
             Self::DeclareVolume(directory) => write!(f, "declare volume {directory}"),
             Self::Run(process) => write!(f, "run {}", process.argv.join(" ")),
             Self::Copy(copy) => write!(f, "copy to {}", copy.destination),
+            Self::Fetch(fetch) => write!(f, "fetch {} to {}", fetch.url, fetch.destination),
         }
     }
 }

@@ -74,6 +74,8 @@ pub struct CopyFiles {
     pub owner: Option<String>,
     /// `--chmod`
     pub mode: Option<String>,
+    /// `--checksum`
+    pub checksum: Option<String>,
 }
 
 /// The command line of a RUN, CMD or ENTRYPOINT.

@@ -34,7 +34,7 @@ mod step;
 mod ticker;
 mod volume;
 
-pub use action::{BuildAction, CopyAction, InlineFile, Process};
+pub use action::{BuildAction, CopyAction, FetchAction, InlineFile, Process};
 pub use builder::Builder;
 pub use config::{EngineKind, Limits, PluginsConfig};
 pub use dockerfile::{

@@ -146,6 +146,22 @@ fn archives_are_unpacked_by_add_alone() {
 }
 
 #[test]
+fn what_a_url_names_is_fetched_by_add_alone() {
+    assert_eq!(
+        does("ADD https://example.org/files/a.tar?x=/y /srv/"),
+        "fetch https://example.org/files/a.tar?x=/y to /srv/a.tar"
+    );
+    assert_eq!(
+        does("WORKDIR /w\nARG V=1\nADD --checksum=sha256:$V http://example.org/$V one"),
+        "fetch http://example.org/1 (sha256:1) to /w/one"
+    );
+    assert_eq!(
+        does("COPY https://example.org/a /b"),
+        "copy [\"https://example.org/a\"] to /b"
+    );
+}
+
+#[test]
 fn what_makes_no_sense_once_replaced_is_refused_with_advice() {
     for (text, hint) in [
         (
@@ -160,11 +176,11 @@ fn what_makes_no_sense_once_replaced_is_refused_with_advice() {
         ("COPY --chmod=9 a /b", "octal digits"),
         ("COPY --chown=a:b:c a /b", "user:group"),
         ("COPY --from=$V a /b", "FROM $V AS name"),
-        (
-            "ADD https://example.org/a.tar.gz /",
-            "does not fetch 'https://example.org/a.tar.gz'",
-        ),
         ("ADD git@example.org:x.git /", "does not fetch"),
+        ("ADD ftp://example.org/a /", "does not fetch"),
+        ("ADD https://example.org/a b /", "an ADD of its own"),
+        ("ADD https://example.org/ /srv/", "write /srv/NAME as destination"),
+        ("ADD --checksum=sha256:00 a /b", "no source is a URL"),
         ("EXPOSE 99999", "1 to 65535"),
         ("EXPOSE 80/icmp", "tcp, udp or sctp"),
         ("VOLUME data", "write /data"),

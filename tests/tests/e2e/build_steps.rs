@@ -1,6 +1,8 @@
 //! Dockerfiles that 0.1.1 would not understand: instructions of plugins, here-documents.
 
-use kleene_tests::{Host, Outcome, write};
+use std::fs;
+
+use kleene_tests::{Host, OUTSIDE, Outcome, write};
 
 fn build(host: &Host, dockerfile: &str) -> Outcome {
     write(host.directory("context").join("Dockerfile"), dockerfile);
@@ -26,6 +28,47 @@ fn pkg_installs_with_the_package_manager_of_the_image() {
     let told = host.klee("run built").ok();
     let expected = "update\ninstall --yes --no-install-recommends -- nginx curl\nclean\n";
     assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn add_fetches_a_url_where_the_administrator_allows_it() {
+    let mut host = Host::with_minimal_image();
+    let served = host.directory("served");
+    write(served.join("page"), "one");
+    host.run_outside(&format!("/bin/busybox httpd -p 80 -h {}", served.display()))
+        .ok();
+    let dockerfile = format!(
+        "FROM minimal\nADD http://{OUTSIDE}/page /srv/\nRUN stat -c '%a %u' /srv/page && cat /srv/page && echo\n"
+    )
+    .replace("stat", "/bin/busybox stat")
+    .replace("cat", "/bin/busybox cat");
+    let refusal = build(&host, &dockerfile).refused();
+    assert!(refusal.contains("add_urls = true"), "{refusal}");
+
+    host.reconfigure(|text| format!("add_urls = true\n{text}"))
+        .unwrap();
+    assert!(build(&host, &dockerfile).ok().contains("600 0\none\n"));
+    // The same again is in the cache, and what has changed is not.
+    assert!(!build(&host, &dockerfile).ok().contains("one\n"));
+    write(served.join("page"), "two");
+    assert!(build(&host, &dockerfile).ok().contains("600 0\ntwo\n"));
+
+    let sum = "sha256:3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3";
+    let before = host.state();
+    let add = |url: &str| format!("FROM minimal\nADD --checksum={sum} http://{OUTSIDE}/{url} /srv/two\n");
+    build(&host, &add("page")).ok();
+    host.klee("image rm built").ok();
+    write(served.join("page"), "three");
+    let refusal = build(&host, &add("page")).refused();
+    assert!(
+        refusal.contains("is not what was expected: its checksum is"),
+        "{refusal}"
+    );
+    let refusal = build(&host, &add("nothing")).refused();
+    assert!(refusal.contains("404"), "{refusal}");
+    assert_eq!(host.state().1, before.1);
+    let uploads = fs::read_dir(host.state_dir().join("uploads")).unwrap();
+    assert_eq!(uploads.count(), 0);
 }
 
 #[test]

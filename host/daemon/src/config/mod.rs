@@ -70,6 +70,8 @@ pub struct Config {
     pub log_level: LogLevel,
     /// Where the log goes; standard error if absent.
     pub log_file: Option<PathBuf>,
+    /// Whether builds may fetch files (`ADD` of a URL): from wherever this host gets them.
+    pub add_urls: bool,
     /// How many bytes a build context may have that a client sends, when unpacked.
     pub upload_limit: u64,
     /// Plugins.
@@ -154,6 +156,7 @@ impl Default for Config {
             log_level: LogLevel::Info,
             insecure_registries: Vec::new(),
             log_file: None,
+            add_urls: false,
             upload_limit: UPLOAD_LIMIT,
             plugins: PluginConfig::default(),
         }

@@ -57,6 +57,7 @@ impl Daemon {
             state_dir: directory.path().join("state"),
             run_dir: directory.path().join("run"),
             insecure_registries: Vec::new(),
+            add_urls: false,
         };
         let engine = Engine::open(
             config,

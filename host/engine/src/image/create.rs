@@ -2,7 +2,6 @@
 
 mod archive;
 mod base_update;
-mod checksum;
 mod foreign;
 mod made;
 mod release;

@@ -1,6 +1,7 @@
 //! Images: one file per verb.
 
 mod build;
+mod checksum;
 mod commit;
 mod create;
 mod export;

@@ -100,6 +100,7 @@ fn open_without_plugins(world: &World) -> kleene_engine::Engine {
         state_dir: world.state_dir(),
         run_dir: world.run_dir(),
         insecure_registries: Vec::new(),
+        add_urls: false,
     };
     kleene_engine::Engine::open(directories, world.platform.clone(), plugins).unwrap()
 }

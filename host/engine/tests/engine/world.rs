@@ -59,6 +59,7 @@ impl World {
             state_dir: self.state_dir(),
             run_dir: self.run_dir(),
             insecure_registries: Vec::new(),
+            add_urls: false,
         };
         Engine::open(
             config,

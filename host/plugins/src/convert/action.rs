@@ -1,7 +1,7 @@
 //! Actions of a build, on their way from a builder or a build step.
 
 use super::build::{healthcheck_from_wit, label_from_wit, variable_from_wit, variables_from_wit};
-use crate::action::{BuildAction, CopyAction, InlineFile, Process};
+use crate::action::{BuildAction, CopyAction, FetchAction, InlineFile, Process};
 use crate::bindings::building as wit;
 
 pub(crate) fn actions_from_wit(actions: Vec<wit::Action>) -> Vec<BuildAction> {
@@ -30,6 +30,13 @@ fn action_from_wit(action: wit::Action) -> BuildAction {
             directory: process.directory,
         }),
         wit::Action::Copy(copy) => BuildAction::Copy(copy_from_wit(copy)),
+        wit::Action::Fetch(fetch) => BuildAction::Fetch(FetchAction {
+            url: fetch.url,
+            checksum: fetch.checksum,
+            destination: fetch.destination,
+            owner: fetch.owner,
+            mode: fetch.mode,
+        }),
     }
 }
 

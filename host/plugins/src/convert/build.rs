@@ -60,6 +60,7 @@ fn files_from_wit(files: wit::CopyFiles) -> CopyFiles {
         origin: files.origin,
         owner: files.owner,
         mode: files.mode,
+        checksum: files.checksum,
     }
 }
 
@@ -76,6 +77,7 @@ fn files_to_wit(files: &CopyFiles) -> wit::CopyFiles {
         origin: files.origin.clone(),
         owner: files.owner.clone(),
         mode: files.mode.clone(),
+        checksum: files.checksum.clone(),
     }
 }
 

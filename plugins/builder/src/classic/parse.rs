@@ -168,6 +168,7 @@ fn copy(arguments: &str) -> Result<InstructionKind, Problem> {
             origin: None,
             owner: None,
             mode: None,
+            checksum: None,
         })),
         _ => Err(Problem::instruction(
             "COPY takes one or more sources and a destination",
@@ -243,6 +244,7 @@ mod tests {
             origin: None,
             owner: None,
             mode: None,
+            checksum: None,
         }
     }
 

@@ -17,11 +17,10 @@ const FROM_MISSING: [Missing; 1] = [(
 )];
 
 /// Options of COPY and ADD.
-const COPY_MISSING: [Missing; 5] = [
+const COPY_MISSING: [Missing; 4] = [
     ("exclude", "name what is not wanted in .dockerignore"),
     ("parents", "copy to the directory that is meant"),
-    ("checksum", "ADD takes files of the context alone"),
-    ("keep-git-dir", "ADD takes files of the context alone"),
+    ("keep-git-dir", "ADD gets no git repositories"),
     ("unpack", "ADD unpacks archives, COPY does not"),
 ];
 
@@ -62,7 +61,7 @@ pub(super) fn kind(line: &Line, steps: &[String], escape: char) -> Result<Instru
         "SHELL" => shell(verbatim),
         "RUN" => run::command(line, verbatim).map(InstructionKind::Run),
         "COPY" => copy(line, &written, &["from", "chown", "chmod"]).map(InstructionKind::Copy),
-        "ADD" => copy(line, &written, &["chown", "chmod"]).map(InstructionKind::Add),
+        "ADD" => copy(line, &written, &["chown", "chmod", "checksum"]).map(InstructionKind::Add),
         "CMD" => Ok(InstructionKind::Cmd(command(options::none(verbatim)?))),
         "ENTRYPOINT" => Ok(InstructionKind::Entrypoint(command(options::none(verbatim)?))),
         "EXPOSE" => Ok(InstructionKind::Expose(words::plain(options::none(&written)?))),
@@ -216,6 +215,7 @@ fn copy(line: &Line, arguments: &str, known: &[&str]) -> Result<CopyFiles, Probl
         origin: option("from"),
         owner: option("chown"),
         mode: option("chmod"),
+        checksum: option("checksum"),
     })
 }
 

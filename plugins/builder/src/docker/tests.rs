@@ -66,6 +66,7 @@ fn files(sources: &[&str], destination: &str) -> CopyFiles {
         origin: None,
         owner: None,
         mode: None,
+        checksum: None,
     }
 }
 
@@ -330,9 +331,9 @@ fn every_mistake_is_answered_with_line_words_and_advice() {
         ("COPY --exclude=x a /b", "--exclude=x", ".dockerignore"),
         ("ADD --from=x a /b", "--from=x", "--chown, --chmod"),
         (
-            "ADD --checksum=sha256:x a /b",
+            "COPY --checksum=sha256:x a /b",
             "--checksum=sha256:x",
-            "files of the context",
+            "--from, --chown",
         ),
         ("CMD --x", "--x", "no options"),
         ("VOLUME []", "VOLUME []", "one or more directories"),

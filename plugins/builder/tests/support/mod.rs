@@ -116,5 +116,12 @@ pub fn print(action: &Action) -> String {
             }
             line
         }
+        Action::Fetch(fetch) => {
+            let mut line = format!("fetch {}", fetch.url);
+            if let Some(checksum) = &fetch.checksum {
+                line += &format!(" ({checksum})");
+            }
+            line + &format!(" to {}", fetch.destination)
+        }
     }
 }

@@ -27,7 +27,12 @@ struct Elsewhere {
 impl Stage<'_> {
     pub(super) fn copy(&self, action: &CopyAction, progress: &mut Progress) -> Result<Step> {
         match &action.origin {
-            None => self.copy_from_context(action, progress),
+            None => {
+                let request = &self.build.request;
+                let filter = |path: &Path, is_dir: bool| request.visible(path, is_dir);
+                let context = Origin::context(&request.context, Some(&filter));
+                self.copy_from_context(&context, action, progress)
+            }
             Some(origin) => {
                 let elsewhere = self.build.elsewhere(origin, self.plan.index)?;
                 self.copy_from(&elsewhere, action, progress)
@@ -35,11 +40,14 @@ impl Stage<'_> {
         }
     }
 
-    fn copy_from_context(&self, action: &CopyAction, progress: &mut Progress) -> Result<Step> {
-        let request = &self.build.request;
-        let filter = |path: &Path, is_dir: bool| request.visible(path, is_dir);
-        let origin = Origin::context(&request.context, Some(&filter));
-        let files = select(&origin, action, self.build)?;
+    /// By content: where the files lie says nothing.
+    pub(super) fn copy_from_context(
+        &self,
+        context: &Origin<'_>,
+        action: &CopyAction,
+        progress: &mut Progress,
+    ) -> Result<Step> {
+        let files = select(context, action, self.build)?;
         let key = self.content_key(action, progress, &files.digest()?);
         if let Some(found) = self.cached(&key, progress)? {
             return Ok(Step::Cached(found));
@@ -47,7 +55,7 @@ impl Stage<'_> {
         let before = files.stamp()?;
         self.container(progress)?;
         let object = Object::Container(progress.id.clone());
-        request.engine.transact(
+        self.build.request.engine.transact(
             "copy files",
             &object,
             |transaction| transaction.in_root(&self.dataset(progress), |_, root| write(&files, action, root)),

@@ -13,6 +13,7 @@ mod board;
 mod container;
 mod copying;
 mod event;
+mod fetching;
 mod finish;
 mod graph;
 mod key;

@@ -258,6 +258,10 @@ impl Stage<'_> {
                 let step = self.copy(&action, progress)?;
                 return Ok(Some(self.advance(step, progress)?));
             }
+            BuildAction::Fetch(action) => {
+                let step = self.fetch(&action, progress)?;
+                return Ok(Some(self.advance(step, progress)?));
+            }
             BuildAction::SetWorkdir(directory) => self.workdir(directory, progress)?,
             BuildAction::UseImage(image) => {
                 return Err(EngineError::invalid(format!(

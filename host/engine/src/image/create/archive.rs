@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use kleene_fetch::{Download, FetchError, Patience};
 use kleene_rootfs::{Root, archive};
 
-use super::checksum::{Checksum, Summed};
 use crate::cancel::Cancel;
 use crate::error::{EngineError, Result};
+use crate::image::checksum::{Checksum, Summed};
 use crate::image::size::Size;
 
 /// A line is sent for every so many entries of an archive.
