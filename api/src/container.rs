@@ -94,6 +94,9 @@ pub struct Container {
     pub restart_policy: RestartPolicy,
     /// Whether its jail exists at the time of the answer.
     pub running: bool,
+    /// Ours: the signal that asks it to end; absent for SIGTERM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     /// The user that commands run as.
     pub user: String,
     /// Ours: where its processes begin; absent for the home of their user.
@@ -209,6 +212,9 @@ pub struct ContainerConfig {
     /// When the daemon starts it by itself.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub restart_policy: RestartPolicy,
+    /// Ours: the signal that asks it to end, `SIGQUIT`, `QUIT` or a number; absent for the image's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<String>,
     /// The user that commands run as; empty for the image's.
     #[serde(deserialize_with = "lenient::null_as_default")]
     pub user: String,
@@ -351,6 +357,7 @@ mod tests {
             public_ports: vec![],
             restart_policy: RestartPolicy::No,
             running: false,
+            stop_signal: None,
             user: "root".into(),
             working_dir: None,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use kleene_plan::{Family, ObjectName};
+use kleene_plan::{Family, NameError, ObjectName, StopSignal};
 use kleene_store::Gateway;
 
 use crate::error::{EngineError, Result};
@@ -41,6 +41,14 @@ pub(crate) fn container_name(text: &str) -> Result<ObjectName> {
         return Err(wrong());
     }
     name.parse().map_err(|_| wrong())
+}
+
+/// The signal that asks a container to end, by its full name.
+pub(crate) fn stop_signal(text: &str) -> Result<String> {
+    let signal: StopSignal = text
+        .parse()
+        .map_err(|error: NameError| EngineError::invalid(error.to_string()))?;
+    Ok(signal.to_string())
 }
 
 /// `name[:tag]`; the tag is `latest` unless given. An empty text: no name at all.

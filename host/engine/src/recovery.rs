@@ -50,7 +50,7 @@ impl Engine {
         for jail in self.platform.jails()? {
             let container = self.store.read(|read| read.container(&jail.id))?;
             if container.is_some_and(|container| container.started.is_none())
-                && let Err(error) = self.platform.stop_jail(&jail.id, Duration::ZERO)
+                && let Err(error) = self.platform.stop_jail(&jail.id, None, Duration::ZERO)
             {
                 tracing::error!(container = %jail.id, %error, "could not end a jail whose start was interrupted");
             }

@@ -148,7 +148,7 @@ impl Engine {
         let leftovers = self.store.read(|read| read.leftovers_of(object))?;
         if let (Object::Container(id), false) = (object, leftovers.is_empty()) {
             // Perhaps they are in use by a jail whose start was undone and which would not end.
-            self.platform.stop_jail(id, Duration::ZERO)?;
+            self.platform.stop_jail(id, None, Duration::ZERO)?;
         }
         leftovers
             .iter()
@@ -247,7 +247,7 @@ impl Transaction<'_> {
     fn roll_back(self, error: EngineError, object: &Object) -> EngineError {
         let mut remnants = Vec::new();
         if let Some(jail) = &self.launched
-            && let Err(error) = self.engine.platform.stop_jail(jail, Duration::ZERO)
+            && let Err(error) = self.engine.platform.stop_jail(jail, None, Duration::ZERO)
         {
             tracing::error!(%jail, %error, "could not end a jail whose start failed");
         }

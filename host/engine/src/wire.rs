@@ -55,6 +55,7 @@ pub(crate) fn container(
             store::RestartPolicy::OnStartup => api::RestartPolicy::OnStartup,
         },
         running: container.started.is_some(),
+        stop_signal: container.stop_signal.clone(),
         user: container.user.clone(),
         working_dir: container.working_dir.clone(),
     }

@@ -14,6 +14,7 @@ mod jail;
 mod names;
 mod op;
 mod plan;
+mod stop_signal;
 
 pub use capability::Capability;
 pub use facts::{EndpointFacts, Family, NetworkFacts, NetworkKind, PublishedPort, Subnet, VolumeFacts};
@@ -30,3 +31,4 @@ pub use jail::{
 pub use names::{DatasetName, Id, InterfaceName, MacAddress, NameError, ObjectName, Owner, SnapshotName};
 pub use op::{Bridge, Loopback, Op, Pair};
 pub use plan::{JailSetting, Plan};
+pub use stop_signal::StopSignal;

@@ -119,6 +119,9 @@ struct ContainerOptions {
     /// Directory in which processes begin (default: the image's)
     #[arg(short, long, value_name = "DIRECTORY")]
     workdir: Option<String>,
+    /// Signal that asks the container to end: a name or number (default: the image's, or SIGTERM)
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
     #[command(flatten)]
     dry_run: DryRun,
 }
@@ -160,6 +163,7 @@ impl ContainerOptions {
                 .map(|port| values::published_port(port))
                 .collect::<Result<_, _>>()?,
             restart_policy,
+            stop_signal: self.stop_signal.clone(),
             working_dir: self.workdir.clone(),
             ..self.shared.config()?
         })

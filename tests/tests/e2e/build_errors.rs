@@ -80,6 +80,11 @@ fn an_instruction_that_cannot_be_done_is_shown_with_the_words_that_are_to_blame(
                       ^^^^^^^^^ invalid instruction
     hint: '$PACKAGES': PKG has no variables; write the names, or RUN with the package manager's own command
     ");
+    assert_snapshot!(complaint(&host, "FROM minimal\nSTOPSIGNAL SIGFOO\n"), @r"
+    Dockerfile:2: STOPSIGNAL SIGFOO
+                             ^^^^^^
+    'SIGFOO' is not a valid signal: it has a name, such as SIGQUIT, or a number from 1
+    ");
     assert_snapshot!(complaint(&host, "FROM minimal\nRUN exit 3\n"), @r"
     Dockerfile:2: RUN exit 3
     The command '/bin/sh -c exit 3' returned a non-zero code: 3

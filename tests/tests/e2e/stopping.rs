@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kleene_tests::Host;
+use kleene_tests::{Host, eventually, write};
 
 /// For how long a client of 0.1.1 waits for an answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -45,6 +45,50 @@ fn a_process_that_ignores_term_is_killed_within_the_clients_patience() {
     host.klee(&format!("run -d --name box minimal /bin/sh -c '{stubborn}'"))
         .ok();
     stops_within(&host, "box", LIMIT);
+}
+
+#[test]
+fn the_image_says_by_which_signal_its_program_ends() {
+    let host = Host::with_minimal_image();
+    let dockerfile = "FROM minimal\nSTOPSIGNAL SIGQUIT\n\
+        CMD trap 'echo quit in order; exit 4' QUIT; trap 'echo term; exit 5' TERM; echo begun; \
+        while :; do /bin/busybox sleep 0.1; done\n";
+    write(host.directory("context").join("Dockerfile"), dockerfile);
+    host.klee("build -t polite context").ok();
+    let log = |name: &str| {
+        let id = host.inspect("container", name)["container"]["id"].clone();
+        let file = format!("log/{}.log", id.as_str().unwrap());
+        std::fs::read_to_string(host.state_dir().join(file)).unwrap_or_default()
+    };
+    let begun = |name: &str, times: usize| {
+        eventually(&format!("{name} has begun"), || {
+            log(name).matches("begun").count() == times
+        });
+    };
+    host.klee("run -d --name box polite").ok();
+    begun("box", 1);
+    stops_within(&host, "box", LIMIT);
+    let told = log("box");
+    assert!(told.contains("quit in order") && !told.contains("term"), "{told}");
+
+    // Whoever runs it may know better, and a restart asks in the same way.
+    host.klee("run -d --name other --stop-signal TERM polite").ok();
+    begun("other", 1);
+    stops_within(&host, "other", LIMIT);
+    let told = log("other");
+    assert!(told.contains("term") && !told.contains("quit"), "{told}");
+    host.klee("start -d box").ok();
+    begun("box", 2);
+    host.klee("restart box").ok();
+    begun("box", 3);
+    assert_eq!(log("box").matches("quit in order").count(), 2);
+    assert_eq!(
+        host.inspect("container", "box")["container"]["stop_signal"],
+        "SIGQUIT"
+    );
+
+    let refusal = host.klee("create --stop-signal SIGFOO minimal true").refused();
+    assert!(refusal.contains("'SIGFOO' is not a valid signal"), "{refusal}");
 }
 
 #[test]

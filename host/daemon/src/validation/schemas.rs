@@ -34,7 +34,7 @@ const PUBLISHED_PORT: &[Field] = &[
 ];
 
 /// The body that creates and updates a container; only what may stand in `mounts` differs.
-const fn container(mount: &'static Kind) -> [Field; 14] {
+const fn container(mount: &'static Kind) -> [Field; 15] {
     [
         Field::new("cmd", STRINGS).nullable(),
         Field::new("entrypoint", STRINGS).nullable(),
@@ -48,6 +48,7 @@ const fn container(mount: &'static Kind) -> [Field; 14] {
         Field::new("persist", Kind::Boolean).nullable(),
         Field::new("public_ports", Kind::List(&Kind::Object(PUBLISHED_PORT))).nullable(),
         Field::new("restart_policy", Kind::OneOf(RestartPolicy::WORDS)).nullable(),
+        Field::new("stop_signal", Kind::String).nullable(),
         Field::new("user", Kind::String).nullable(),
         Field::new("working_dir", Kind::String).nullable(),
     ]

@@ -45,6 +45,11 @@ impl Engine {
     ) -> Result<Container> {
         parse::env(&config.env)?;
         let working_dir = config.working_dir.as_deref().map(working_dir).transpose()?;
+        let stop_signal = config
+            .stop_signal
+            .as_deref()
+            .map(parse::stop_signal)
+            .transpose()?;
         Ok(Container {
             id,
             name,
@@ -58,7 +63,7 @@ impl Engine {
                 config.user.clone()
             },
             working_dir: working_dir.or_else(|| image.settings.working_dir.clone()),
-            stop_signal: image.settings.stop_signal.clone(),
+            stop_signal: stop_signal.or_else(|| image.settings.stop_signal.clone()),
             jail_param: config.jail_param.clone(),
             network_driver: wire::driver_from(config.network_driver),
             persist: config.persist,

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use kleene_plan::Id;
-use kleene_store::Object;
+use kleene_plan::{Id, StopSignal};
+use kleene_store::{Container, Object};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};
@@ -24,12 +24,13 @@ impl Engine {
     pub fn stop_container(&self, given: &str) -> Result<Id> {
         let id = self.find_container(given)?;
         let exec = self.locks.hold(&id, || -> Result<Id> {
-            let Some(running) = self.container_by_id(&id)?.started else {
+            let container = self.container_by_id(&id)?;
+            let Some(running) = &container.started else {
                 self.settle(&Object::Container(id.clone()))?;
                 return Err(EngineError::ContainerNotRunning);
             };
-            self.platform.stop_jail(&id, GRACE)?;
-            Ok(running.exec)
+            self.platform.stop_jail(&id, wanted_signal(&container), GRACE)?;
+            Ok(running.exec.clone())
         })?;
         let followers = self.execs.of_container(&id);
         let first = followers.iter().find(|process| process.exec == exec);
@@ -40,5 +41,19 @@ impl Engine {
             });
         }
         Ok(id)
+    }
+}
+
+/// The signal that the container asks for, if it is another than all get. An image of others may ask for one that nobody
+/// knows, which is as good as none.
+fn wanted_signal(container: &Container) -> Option<StopSignal> {
+    let wanted = container.stop_signal.as_deref()?;
+    match wanted.parse() {
+        Ok(StopSignal::TERM) => None,
+        Ok(signal) => Some(signal),
+        Err(error) => {
+            tracing::warn!(container = %container.id, %error, "TERM is sent instead");
+            None
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Containers: created, listed, inspected, updated, removed, pruned.
 
 use kleene_api::{ContainerConfig, ContainerUpdate, NetworkDriver, RestartPolicy};
+use kleene_plan::ExitStatus;
 
 use crate::world::{
-    World, bridge, endpoint, is_running, nullfs_at, published, refusal, sleeper, start, texts, volume_at,
-    with_driver,
+    World, bridge, command, endpoint, is_running, nullfs_at, published, refusal, sleeper, start, subscriber,
+    texts, to_the_end, volume_at, with_driver,
 };
 
 #[test]
@@ -268,6 +269,39 @@ fn removing_a_container_takes_its_files_its_log_and_its_addresses() {
         assert!(crate::world::names_in(&world.run_dir()).is_empty());
     }
     assert_eq!(refusal(engine.remove_container("web")), "container not found");
+}
+
+#[test]
+fn a_container_is_stopped_by_the_signal_that_it_or_its_image_asks_for() {
+    let world = World::new();
+    let engine = world.open();
+    world.base(&engine);
+    for (wanted, signal) in [
+        (None, 15),
+        (Some("quit"), 3),
+        (Some("10"), 10),
+        (Some("SIGTERM"), 15),
+    ] {
+        let config = ContainerConfig {
+            stop_signal: wanted.map(str::to_owned),
+            ..sleeper("web")
+        };
+        let id = engine.create_container(&config).unwrap();
+        let exec = engine.create_exec(&command("web", &[])).unwrap();
+        let (subscriber, events) = subscriber();
+        engine.start_exec(exec.as_str(), true, Some(subscriber)).unwrap();
+        engine.stop_container("web").unwrap();
+        assert_eq!(to_the_end(&events).1, ExitStatus::Signal(signal), "{wanted:?}");
+        engine.remove_container(id.as_str()).unwrap();
+    }
+    let unknown = ContainerConfig {
+        stop_signal: Some("SIGFOO".to_owned()),
+        ..sleeper("web")
+    };
+    assert_eq!(
+        refusal(engine.create_container(&unknown)),
+        "'SIGFOO' is not a valid signal: it has a name, such as SIGQUIT, or a number from 1"
+    );
 }
 
 #[test]

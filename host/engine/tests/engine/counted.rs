@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName, StopSignal};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, Result, Usage, Watch,
 };
@@ -125,7 +125,7 @@ impl Platform for Counted {
         self.change(|| self.sim.launch(run_dir, launch))
     }
 
-    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
-        self.change(|| self.sim.stop_jail(id, grace))
+    fn stop_jail(&self, id: &Id, signal: Option<StopSignal>, grace: Duration) -> Result<()> {
+        self.change(|| self.sim.stop_jail(id, signal, grace))
     }
 }

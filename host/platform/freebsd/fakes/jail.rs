@@ -23,6 +23,15 @@ fn processes(path: &str) -> Vec<i32> {
     .collect()
 }
 
+/// The parent of a process; 0 if it has ended.
+fn parent(pid: i32) -> u32 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    parent
+        .and_then(|parent| parent.trim().parse().ok())
+        .unwrap_or_default()
+}
+
 /// Whether a process works in a directory or has it as its root.
 pub(crate) fn is_used(directory: &Path) -> bool {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -484,7 +493,7 @@ pub(crate) fn ps(state: &State, words: &[&str]) -> Reply {
     let pids = processes(&jail.path);
     let process: Vec<_> = pids
         .iter()
-        .map(|pid| serde_json::json!({"pid": pid.to_string()}))
+        .map(|pid| serde_json::json!({"pid": pid.to_string(), "ppid": parent(*pid).to_string()}))
         .collect();
     Reply {
         code: u8::from(process.is_empty()),

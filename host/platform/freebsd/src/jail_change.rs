@@ -100,6 +100,7 @@ mod tests {
         let file = JailFile {
             root: "/c".into(),
             stop: StopCommands::of(&[]),
+            maker: None,
         };
         file.write(&jail_dir).unwrap();
         let parameters = ["exec.stop=/bin/bye".to_owned()];

@@ -17,6 +17,9 @@ pub(crate) struct JailFile {
     pub(crate) root: PathBuf,
     /// What is run at its end.
     pub(crate) stop: StopCommands,
+    /// The jail(8) that made it, whose child its first process is.
+    #[serde(default)]
+    pub(crate) maker: Option<u32>,
 }
 
 fn path(jail_dir: &Path) -> PathBuf {
@@ -55,6 +58,7 @@ mod tests {
         let file = JailFile {
             root: "/tank/j".into(),
             stop: StopCommands::of(&[]),
+            maker: Some(77),
         };
         file.write(directory.path()).unwrap();
         assert_eq!(JailFile::read(directory.path()).unwrap(), Some(file));

@@ -53,9 +53,9 @@ pub(crate) fn find_dying(id: &Id) -> Command {
     list().args(["-d", "-j", id.as_str()])
 }
 
-/// Process ids of a jail's processes.
+/// A jail's processes.
 pub(crate) fn processes(id: &Id) -> Command {
-    Command::new(PS).args(["--libxo", "json", "-J", id.as_str(), "-o", "pid"])
+    Command::new(PS).args(["--libxo", "json", "-J", id.as_str(), "-o", "pid,ppid"])
 }
 
 /// Whether an error says that there is no such jail.
@@ -79,8 +79,15 @@ pub(crate) fn parse_list(printed: &str) -> Parsed<Vec<Jail>> {
     Ok(document.jail_information.jail)
 }
 
+/// A process of a jail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) parent: u32,
+}
+
 /// Reads [`processes`].
-pub(crate) fn parse_processes(printed: &str) -> Parsed<Vec<i32>> {
+pub(crate) fn parse_processes(printed: &str) -> Parsed<Vec<Process>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
     struct Document {
@@ -89,22 +96,26 @@ pub(crate) fn parse_processes(printed: &str) -> Parsed<Vec<i32>> {
     #[derive(Deserialize)]
     struct Information {
         #[serde(default)]
-        process: Vec<Process>,
+        process: Vec<Row>,
     }
     #[derive(Deserialize)]
-    struct Process {
+    struct Row {
         pid: String,
+        ppid: String,
     }
     let document: Document = serde_json::from_str(printed).map_err(|error| error.to_string())?;
-    let pid = |process: Process| {
-        let pid = process.pid.trim().parse::<i32>().ok().filter(|pid| *pid > 1);
-        pid.ok_or_else(|| format!("'{}' is no process of a jail", process.pid))
+    let process = |row: Row| {
+        let pid = row.pid.trim().parse::<i32>().ok().filter(|pid| *pid > 1);
+        let pid = pid.ok_or_else(|| format!("'{}' is no process of a jail", row.pid))?;
+        let parent = row.ppid.trim().parse();
+        let parent = parent.map_err(|_| format!("'{}' is no parent of a process", row.ppid))?;
+        Ok(Process { pid, parent })
     };
     document
         .process_information
         .process
         .into_iter()
-        .map(pid)
+        .map(process)
         .collect()
 }
 
@@ -160,13 +171,15 @@ mod tests {
     #[test]
     fn recorded_processes_are_read() {
         let recording = recorded("ps --libxo json -J rcjail -o pid,ppid,command");
-        assert_eq!(parse_processes(&recording.printed), Ok(vec![1963, 2011]));
+        let pids = parse_processes(&recording.printed).map(|all| all.iter().map(|one| one.pid).collect());
+        assert_eq!(pids, Ok(vec![1963, 2011]));
     }
 
     #[test]
     fn a_process_that_cannot_be_in_a_jail_is_an_error() {
         for pid in ["0", "1", "-1", "x", ""] {
-            let printed = format!(r#"{{"process-information": {{"process": [{{"pid":"{pid}"}}]}}}}"#);
+            let printed =
+                format!(r#"{{"process-information": {{"process": [{{"pid":"{pid}", "ppid":"5"}}]}}}}"#);
             assert!(parse_processes(&printed).is_err(), "{pid}");
         }
     }
@@ -182,7 +195,7 @@ mod tests {
         );
         assert_eq!(
             processes(&id).to_string(),
-            "ps --libxo json -J c0ffee001122 -o pid"
+            "ps --libxo json -J c0ffee001122 -o pid,ppid"
         );
     }
 

@@ -51,9 +51,10 @@ impl FreeBsdLauncher {
         let root = &launch.jail.root;
         let step = || format!("unmount what an earlier run left in '{}'", root.display());
         self.tools.unmount_views_below(root).step(step)?;
-        let file = JailFile {
+        let mut file = JailFile {
             root: root.clone(),
             stop: StopCommands::of(&launch.jail.parameters),
+            maker: None,
         };
         file.write(jail_dir)
             .step(|| format!("write to '{}'", jail_dir.display()))?;
@@ -67,6 +68,9 @@ impl FreeBsdLauncher {
             JailFile::forget(jail_dir).step(|| format!("write to '{}'", jail_dir.display()))?;
         }
         let (process, io) = started?;
+        file.maker = Some(process.pid());
+        file.write(jail_dir)
+            .step(|| format!("write to '{}'", jail_dir.display()))?;
         Ok(Launched {
             process: Box::new(FirstOfJail {
                 process,

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName, StopSignal};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, System, Usage,
-    Watch,
+    Watch, host_signal,
 };
 use kleene_supervisor::Connection;
 
@@ -235,8 +235,9 @@ impl Platform for FreeBsdPlatform {
         jail_change::modify(&self.tools, &self.run_dir, id, parameters)
     }
 
-    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
-        stop::stop(&self.tools, &self.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
+    fn stop_jail(&self, id: &Id, signal: Option<StopSignal>, grace: Duration) -> Result<()> {
+        let signal = signal.and_then(host_signal);
+        stop::stop(&self.tools, &self.run_dir, id, signal, grace).or_failed(|| format!("stop jail {id}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ending a jail. `jail -r` of a jail that is in no configuration file runs none of its commands and waits ten seconds
-//! for its processes, so we do ourselves what jail.conf(5) promises: the stop commands, TERM, time to follow, KILL.
+//! for its processes, so we do ourselves what jail.conf(5) promises: the stop commands, TERM, time to follow, KILL. Or in
+//! place of TERM the signal that an image asks for, to the first process alone.
 
 use std::path::Path;
 use std::thread;
@@ -12,7 +13,7 @@ use crate::command::{Command, Tools};
 use crate::error::{Result, Step};
 use crate::jail::{self, StopCommands};
 use crate::jail_file::JailFile;
-use crate::jls::{self, Jail};
+use crate::jls::{self, Jail, Process};
 
 /// How long the kernel may take to let go of a jail whose processes were killed.
 const DEATH: Duration = Duration::from_millis(400);
@@ -34,7 +35,7 @@ impl Tools {
     }
 
     /// The processes of a jail; none if there is no such jail.
-    fn processes(&self, id: &Id) -> crate::command::Result<Vec<i32>> {
+    fn processes(&self, id: &Id) -> crate::command::Result<Vec<Process>> {
         match self.read(&jls::processes(id), jls::parse_processes) {
             // ps(1) fails without a word where it finds nobody.
             Err(error) if error.complaint().trim().is_empty() || jls::is_absence(&error) => match error {
@@ -47,7 +48,13 @@ impl Tools {
 }
 
 /// Ends a jail within about `grace`, and unmounts what was mounted in it. A jail that does not run is a success.
-pub(crate) fn stop(tools: &Tools, run_root: &Path, id: &Id, grace: Duration) -> Result<()> {
+pub(crate) fn stop(
+    tools: &Tools,
+    run_root: &Path,
+    id: &Id,
+    signal: Option<Signal>,
+    grace: Duration,
+) -> Result<()> {
     let jail_dir = run_root.join(id.as_str());
     let file = JailFile::read(&jail_dir).step(|| format!("read what is known of jail '{id}'"))?;
     let step = || format!("stop jail '{id}'");
@@ -58,8 +65,12 @@ pub(crate) fn stop(tools: &Tools, run_root: &Path, id: &Id, grace: Duration) -> 
         .or_else(|| found.as_ref().map(|jail| jail.path.clone().into()));
     if let Some(jail) = found {
         tracing::debug!(%id, jid = jail.jid, "stopping");
-        let commands = file.map_or_else(|| StopCommands::of(&[]), |file| file.stop);
-        end(tools, &jail, id, &commands, grace)?;
+        let maker = file.as_ref().and_then(|file| file.maker);
+        let farewell = Farewell {
+            commands: file.map_or_else(|| StopCommands::of(&[]), |file| file.stop),
+            to_first: signal.zip(maker),
+        };
+        end(tools, &jail, id, &farewell, grace)?;
     }
     if let Some(root) = root {
         let step = || format!("unmount what is mounted in jail '{id}'");
@@ -68,7 +79,31 @@ pub(crate) fn stop(tools: &Tools, run_root: &Path, id: &Id, grace: Duration) -> 
     JailFile::forget(&jail_dir).step(|| format!("write to '{}'", jail_dir.display()))
 }
 
-fn end(tools: &Tools, jail: &Jail, id: &Id, commands: &StopCommands, grace: Duration) -> Result<()> {
+/// How a jail is asked to end.
+struct Farewell {
+    commands: StopCommands,
+    /// A signal for its first process, and that one's parent.
+    to_first: Option<(Signal, u32)>,
+}
+
+impl Farewell {
+    /// Sends the signal. Daemons may have outlived the first process: those get TERM as ever.
+    fn tell(&self, processes: &[Process]) {
+        let first = self.to_first.and_then(|(signal, maker)| {
+            let first = processes.iter().find(|process| process.parent == maker)?;
+            Some((first.pid, signal))
+        });
+        match first {
+            Some((pid, signal)) => tell(pid, signal),
+            None => processes
+                .iter()
+                .for_each(|process| tell(process.pid, Signal::TERM)),
+        }
+    }
+}
+
+fn end(tools: &Tools, jail: &Jail, id: &Id, farewell: &Farewell, grace: Duration) -> Result<()> {
+    let commands = &farewell.commands;
     let deadline = Instant::now() + grace;
     let left = || deadline.saturating_duration_since(Instant::now());
     for line in &commands.before {
@@ -84,9 +119,7 @@ fn end(tools: &Tools, jail: &Jail, id: &Id, commands: &StopCommands, grace: Dura
         run(tools, &jail::run_line(id, line), left() / 2);
     }
     let step = || format!("stop jail '{id}'");
-    for pid in tools.processes(id).step(step)? {
-        tell(pid);
-    }
+    farewell.tell(&tools.processes(id).step(step)?);
     while !left().is_zero() && !tools.processes(id).step(step)?.is_empty() {
         thread::sleep(GLANCE);
     }
@@ -112,12 +145,12 @@ fn run(tools: &Tools, command: &Command, limit: Duration) {
 }
 
 /// Asks a process to end; one that has ended already is fine.
-fn tell(pid: i32) {
-    let sent = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, Signal::TERM));
+fn tell(pid: i32, signal: Signal) {
+    let sent = Pid::from_raw(pid).map(|pid| rustix::process::kill_process(pid, signal));
     if let Some(Err(error)) = sent
         && error != rustix::io::Errno::SRCH
     {
-        tracing::warn!("could not send TERM to process {pid}: {error}");
+        tracing::warn!("could not send {signal:?} to process {pid}: {error}");
     }
 }
 

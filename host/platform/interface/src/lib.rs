@@ -8,6 +8,7 @@
 mod bound;
 mod error;
 mod facts;
+mod signal;
 mod watch;
 
 use std::fmt::Debug;
@@ -18,8 +19,9 @@ use std::time::Duration;
 pub use bound::end_with_starter;
 pub use error::PlatformError;
 pub use facts::{DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, System, Usage};
-use kleene_plan::{DatasetName, HostDataset, Id, InterfaceName, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, InterfaceName, Launch, Op, SnapshotName, StopSignal};
 use kleene_supervisor::Connection;
+pub use signal::host_signal;
 pub use watch::Watch;
 
 /// The result of what a platform does.
@@ -226,12 +228,13 @@ pub trait Platform: Debug + Send + Sync {
         Ok(())
     }
 
-    /// Ends a jail: asks its processes with the TERM signal, and kills what is left after `grace`. Returns when the
-    /// jail is gone. A jail that does not run is a success.
+    /// Ends a jail: asks its processes with the TERM signal, or its first process alone with another one, and kills what is
+    /// left after `grace`. Returns when the jail is gone. A jail that does not run is a success; a signal that the host does
+    /// not have is as none.
     ///
     /// # Errors
     /// If it will not go away.
-    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()>;
+    fn stop_jail(&self, id: &Id, signal: Option<StopSignal>, grace: Duration) -> Result<()>;
 
     /// The interface for traffic to the outside, if the host has a default route.
     ///

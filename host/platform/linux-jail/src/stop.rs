@@ -1,4 +1,5 @@
-//! Ending a jail, from the daemon: as `jail -r` on FreeBSD, TERM to all its processes, time to follow, KILL.
+//! Ending a jail, from the daemon: as `jail -r` on FreeBSD, TERM to all its processes, time to follow, KILL. Or the signal
+//! that an image asks for, to the first process alone.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,21 +24,25 @@ const DEATH: Duration = Duration::from_secs(10);
 /// How often the other processes of a jail are looked for while its first process waits for them to end.
 const GLANCE: Duration = Duration::from_millis(5);
 
-/// Ends a jail: asks its processes with the TERM signal, and kills what is left after `grace`. Returns when no process
-/// of it is left. A jail that does not run is a success; what a killed supervisor left of one is removed.
+/// Ends a jail: asks its processes with the TERM signal, or its first process alone with `signal`, and kills what is left
+/// after `grace`. Returns when no process of it is left. A jail that does not run is a success; what a killed supervisor left of one is removed.
 ///
-/// A first process that neither handles nor ignores TERM would not notice it (pid_namespaces(7)). It is held, killed as
-/// soon as the others have ended, and reported to have ended by TERM.
+/// A first process that neither handles nor ignores the signal would not notice it (pid_namespaces(7)). With TERM it is held, and killed
+/// as soon as the others have ended; with another signal it is killed at once. It is reported to have ended by the signal.
 ///
 /// # Errors
 /// [`Error::WillNotEnd`] if the kernel does not let go of a process, or if the host's files about the jail cannot be
 /// read or removed.
-pub fn stop(run_root: &Path, id: &Id, grace: Duration) -> Result<()> {
+pub fn stop(run_root: &Path, id: &Id, signal: Option<Signal>, grace: Duration) -> Result<()> {
     let jail_dir = run_root.join(id.as_str());
     let cgroup = Cgroup::of(id)?;
     if let Some(first) = find(&jail_dir).step(|| format!("find jail '{id}'"))? {
         let step = || format!("stop jail '{id}'");
-        if !first.end_with_grace(&cgroup, &jail_dir, grace)? {
+        let has_ended = match signal {
+            None => first.end_with_grace(&cgroup, &jail_dir, grace)?,
+            Some(signal) => first.end_by(signal, &jail_dir, grace).step(step)?,
+        };
+        if !has_ended {
             first.send(Signal::KILL).step(step)?;
             if !first.wait(DEATH).step(step)? {
                 return Err(Error::WillNotEnd(id.clone()));
@@ -105,16 +110,28 @@ impl First {
                 break;
             }
         }
-        signal::end_in_place_of(Signal::TERM, &self.pidfd, jail_dir)
-            .or_else(|error| {
-                if error.raw_os_error() == Some(libc::ESRCH) {
-                    Ok(())
-                } else {
-                    Err(error)
-                }
-            })
-            .step(step)?;
+        self.end_in_place_of(Signal::TERM, jail_dir).step(step)?;
         self.wait(DEATH).step(step)
+    }
+
+    /// Sends a signal to the first process, which sees to the others; whether all ended in time.
+    fn end_by(&self, signal: Signal, jail_dir: &Path, grace: Duration) -> io::Result<bool> {
+        match signal::goes_unnoticed(self.pid, signal) {
+            // It has ended meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.wait(DEATH),
+            Err(error) => return Err(error),
+            Ok(true) => self.end_in_place_of(signal, jail_dir)?,
+            Ok(false) => self.send(signal)?,
+        }
+        self.wait(grace)
+    }
+
+    /// Ends it by a signal that it would not notice. One that has ended is a success.
+    fn end_in_place_of(&self, signal: Signal, jail_dir: &Path) -> io::Result<()> {
+        match signal::end_in_place_of(signal, &self.pidfd, jail_dir) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            ended => ended,
+        }
     }
 
     fn others(&self, cgroup: &Cgroup) -> Result<Vec<Pid>> {

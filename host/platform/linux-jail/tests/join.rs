@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use kleene_linux_jail::jails;
 use kleene_plan::{LaunchMode, WindowSize};
 use kleene_supervisor::Event;
+use rustix::process::Signal;
 use support::{Container, TERMINATED, eventually, until_end};
 
 #[test]
@@ -150,6 +151,32 @@ fn stopping_kills_after_the_grace_what_ignores_it() {
     container.stop(Duration::from_millis(300));
     assert!(before.elapsed() >= Duration::from_millis(300));
     assert_eq!(started.end().code(), 137);
+}
+
+#[test]
+fn stopping_by_another_signal_is_the_first_process_business_alone() {
+    let container = Container::new();
+    let script = "(trap 'echo asked' TERM QUIT; echo in; while :; do sleep 0.01; done) & \
+        trap 'echo bye; exit 6' QUIT; trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done";
+    let started = container.start(script);
+    container.stop_by(Signal::QUIT, Duration::from_secs(10));
+    let outcome = started.end();
+    assert_eq!(outcome.code(), 6);
+    assert!(
+        outcome.output.contains("bye") && !outcome.output.contains("asked"),
+        "{}",
+        outcome.output
+    );
+}
+
+#[test]
+fn stopping_by_a_signal_that_would_not_be_noticed_ends_at_once_and_says_by_which() {
+    let container = Container::new();
+    let started = container.start("echo ready; sleep 1000; true");
+    let before = Instant::now();
+    container.stop_by(Signal::USR1, Duration::from_secs(10));
+    assert!(before.elapsed() < Duration::from_secs(5));
+    assert_eq!(i32::from(started.end().code()), 128 + Signal::USR1.as_raw());
 }
 
 #[test]

@@ -10,9 +10,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use kleene_plan::{
     Bridge, DatasetName, FromHost, Id, InterfaceName, Launch, Loopback, Op, Owner, Rule, SnapshotName,
+    StopSignal,
 };
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
+    host_signal,
 };
 use kleene_supervisor::Connection;
 
@@ -321,8 +323,10 @@ impl Platform for LinuxPlatform {
         check_parameters(id, parameters)
     }
 
-    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
-        kleene_linux_jail::stop(&self.config.run_dir, id, grace).or_failed(|| format!("stop jail {id}"))
+    fn stop_jail(&self, id: &Id, signal: Option<StopSignal>, grace: Duration) -> Result<()> {
+        let signal = signal.and_then(host_signal);
+        kleene_linux_jail::stop(&self.config.run_dir, id, signal, grace)
+            .or_failed(|| format!("stop jail {id}"))
     }
 }
 

@@ -170,6 +170,13 @@ impl Jails {
         }
     }
 
+    /// Sends a signal to the first process of a jail.
+    pub(crate) fn signal_first(&self, id: &Id, signal: u8) {
+        if let Some(first) = self.running.get(id).and_then(|jail| jail.processes.first()) {
+            first.tell(Message::Signal(signal));
+        }
+    }
+
     /// The jail that has its root at a directory, or something beneath the directory mounted.
     pub(crate) fn user_of(&self, directory: &Path) -> Option<&Id> {
         let uses = |jail: &Jail| {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName};
+use kleene_plan::{DatasetName, HostDataset, Id, Launch, Op, SnapshotName, StopSignal};
 use kleene_platform::{
     DatasetInfo, Gateways, InterfaceInfo, JailInfo, Listener, Platform, PlatformError, Result, Usage, Watch,
+    host_signal,
 };
 use kleene_supervisor::Connection;
 
@@ -112,13 +113,22 @@ impl Platform for Sim {
         Ok(connection)
     }
 
-    fn stop_jail(&self, id: &Id, grace: Duration) -> Result<()> {
-        let action = format!("stop jail {id}");
+    fn stop_jail(&self, id: &Id, signal: Option<StopSignal>, grace: Duration) -> Result<()> {
+        let action = match signal {
+            None => format!("stop jail {id}"),
+            Some(signal) => format!("stop jail {id} by {signal}"),
+        };
         let fault = {
             let mut host = self.shared.look()?;
             let fault = host.faults.on_change();
             host.faults.strike(fault, When::Before, &action)?;
-            host.jails.signal(id, SIGTERM);
+            match signal
+                .and_then(host_signal)
+                .and_then(|signal| signal.as_raw().try_into().ok())
+            {
+                None => host.jails.signal(id, SIGTERM),
+                Some(signal) => host.jails.signal_first(id, signal),
+            }
             fault
         };
         if !self.shared.wait_for_end(id, grace) {

@@ -290,7 +290,9 @@ impl Stage<'_> {
                 progress.settings.labels.insert(label.key, label.value);
             }
             BuildAction::SetHealthcheck(check) => progress.settings.healthcheck = Some(healthcheck(check)),
-            BuildAction::SetStopSignal(signal) => progress.settings.stop_signal = Some(signal),
+            BuildAction::SetStopSignal(signal) => {
+                progress.settings.stop_signal = Some(parse::stop_signal(&signal)?);
+            }
             BuildAction::Expose(ports) => progress.settings.exposed_ports.extend(ports),
             BuildAction::DeclareVolume(directory) => {
                 progress.settings.volumes.insert(directory);

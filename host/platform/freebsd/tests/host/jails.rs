@@ -133,7 +133,7 @@ fn a_second_start_of_a_jail_that_runs_is_refused_and_does_not_disturb_it() {
     let reason = world.start(&world.launch("true")).unwrap_err();
     assert_eq!(reason, format!("jail '{CONTAINER}' runs already; stop it first"));
     assert_eq!(world.views(), ["devfs"]);
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn a_further_process_joins_and_tells_its_own_status() {
     join.process.argv = vec!["/bin/cat".to_owned(), "passwd".to_owned()];
     let (printed, status) = world.run(&join);
     assert_eq!(status, 0, "{printed}");
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert_eq!(finish(&mut first).1, 1);
 }
 
@@ -215,12 +215,12 @@ fn a_jail_that_is_told_to_end_does_so_at_once() {
     world.container();
     let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
     let began = Instant::now();
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     let (printed, _) = finish(&mut events);
     assert!(printed.contains("exited on signal 15"), "{printed}");
     assert_eq!(world.views(), [""; 0]);
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn one_that_does_not_listen_is_killed_within_the_time_a_client_waits() {
     let (mut events, _inputs) = world.start(&world.launch(script)).unwrap();
     events.next().unwrap();
     let began = Instant::now();
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert!(
         began.elapsed() >= GRACE - Duration::from_millis(200),
         "{:?}",
@@ -255,19 +255,36 @@ fn stop_commands_run_inside_before_anything_is_signalled_and_have_a_limit() {
         format!("exec.poststop=echo gone > {}", world.path("gone").display()),
     ];
     let (_events, _inputs) = world.start(&launch).unwrap();
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert_eq!(fs::read_to_string(root.join("stopped")).unwrap(), "stopped\n");
     assert!(world.path("gone").exists());
 
     launch.jail.parameters = vec!["exec.stop=sleep 60".to_owned()];
     let (_events, _inputs) = world.start(&launch).unwrap();
     let began = Instant::now();
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert!(
         began.elapsed() < Duration::from_millis(4500),
         "{:?}",
         began.elapsed()
     );
+}
+
+#[test]
+fn a_signal_that_is_asked_for_goes_to_the_first_process_alone_after_the_stop_commands() {
+    let world = World::new();
+    let root = world.container();
+    let script = "(trap 'echo asked >> /told' TERM QUIT; while true; do sleep 0.1; done) & \
+        trap 'echo quit >> /told; exit 6' QUIT; trap 'echo term >> /told' TERM; \
+        echo ready; while true; do sleep 0.1; done";
+    let mut launch = world.launch(script);
+    launch.jail.parameters = vec!["exec.stop=echo command >> /told".to_owned()];
+    let (mut events, _inputs) = world.start(&launch).unwrap();
+    events.next().unwrap();
+    let quit = Some("SIGQUIT".parse().unwrap());
+    world.platform.stop_jail(&id(CONTAINER), quit, GRACE).unwrap();
+    assert_eq!(fs::read_to_string(root.join("told")).unwrap(), "command\nquit\n");
+    assert_eq!(world.platform.jails().unwrap(), []);
 }
 
 #[test]
@@ -279,7 +296,7 @@ fn a_jail_lives_on_with_what_its_first_process_left_running() {
     assert_eq!(status, 0);
     assert!(world.platform.jail(&id(CONTAINER)).unwrap().is_some());
     assert_eq!(world.views(), ["devfs"]);
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert_eq!(world.platform.jail(&id(CONTAINER)).unwrap(), None);
     assert_eq!(world.views(), [""; 0]);
 }
@@ -309,7 +326,7 @@ fn a_jail_of_its_own_network_takes_its_half_of_a_pair_and_the_pair_goes_at_once(
         !world.platform.would_change(&Op::EnsurePair(pair())).unwrap(),
         "it is in its jail"
     );
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     let remove = Op::RemoveInterface {
         name: pair().host,
         owner: pair().owner,
@@ -354,6 +371,6 @@ fn a_running_jail_is_given_addresses_and_they_are_taken_again() {
             .tool(&format!("jls --libxo json -v -j {CONTAINER}"))
             .contains(r#""ipv4_addrs":["10.9.0.6"],"ipv6_addrs":[]"#)
     );
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert!(!world.platform.would_change(&change("10.9.0.6", false)).unwrap());
 }

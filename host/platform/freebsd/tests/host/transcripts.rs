@@ -37,7 +37,7 @@ fn a_container_with_a_network_stack_of_its_own_from_beginning_to_end() {
     let (mut events, _inputs) = world.start(&launch).unwrap();
     world
         .platform
-        .stop_jail(&id(CONTAINER), Duration::from_secs(3))
+        .stop_jail(&id(CONTAINER), None, Duration::from_secs(3))
         .unwrap();
     crate::world::finish(&mut events);
     let dataset = DatasetName::container(&id(CONTAINER));

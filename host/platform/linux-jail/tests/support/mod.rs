@@ -158,15 +158,19 @@ impl Container {
             .join(self.id.as_str())
     }
 
+    pub fn stop_by(&self, signal: rustix::process::Signal, grace: Duration) {
+        kleene_linux_jail::stop(&self.run_root(), &self.id, Some(signal), grace).unwrap();
+    }
+
     pub fn stop(&self, grace: Duration) {
-        kleene_linux_jail::stop(&self.run_root(), &self.id, grace).unwrap();
+        kleene_linux_jail::stop(&self.run_root(), &self.id, None, grace).unwrap();
     }
 }
 
 impl Drop for Container {
     /// A test that fails leaves no jail behind.
     fn drop(&mut self) {
-        let _ = kleene_linux_jail::stop(&self.run_root(), &self.id, Duration::ZERO);
+        let _ = kleene_linux_jail::stop(&self.run_root(), &self.id, None, Duration::ZERO);
     }
 }
 

@@ -84,6 +84,9 @@ fn starting_and_stopping_jails_are_changes_that_can_fail() {
     assert!(sim.launch(&run.join("2"), &sleep).is_err());
     assert_eq!(sim.jails().unwrap().len(), 1);
     sim.fail_nth(1, Fault::Fail(When::After));
-    assert!(sim.stop_jail(&sleep.jail.id, std::time::Duration::ZERO).is_err());
+    assert!(
+        sim.stop_jail(&sleep.jail.id, None, std::time::Duration::ZERO)
+            .is_err()
+    );
     assert_eq!(sim.jails().unwrap(), []);
 }

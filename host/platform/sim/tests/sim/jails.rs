@@ -128,10 +128,27 @@ fn the_end_of_the_first_process_kills_the_others() {
     ");
     place
         .sim
-        .stop_jail(&id("cccccccccccc"), Duration::from_secs(10))
+        .stop_jail(&id("cccccccccccc"), None, Duration::from_secs(10))
         .unwrap();
     assert_eq!(all(first), [Event::Exited(ExitStatus::Signal(15))]);
     assert_eq!(all(second), [Event::Exited(ExitStatus::Signal(15))]);
+}
+
+#[test]
+fn a_jail_can_be_ended_by_a_signal_for_its_first_process() {
+    let place = place();
+    let first = place.start(&["sleep"]);
+    let second = place.join(&["stubborn"]);
+    place
+        .sim
+        .stop_jail(
+            &id("cccccccccccc"),
+            Some("QUIT".parse().unwrap()),
+            Duration::from_secs(10),
+        )
+        .unwrap();
+    assert_eq!(all(first), [Event::Exited(ExitStatus::Signal(3))]);
+    assert_eq!(all(second), [Event::Exited(ExitStatus::Signal(9))]);
 }
 
 #[test]
@@ -140,7 +157,7 @@ fn the_end_of_another_process_leaves_the_jail_alone() {
     let _first = place.start(&["sleep"]);
     assert_eq!(all(place.join(&["true"])), [Event::Exited(ExitStatus::Code(0))]);
     assert_eq!(place.sim.jails().unwrap().len(), 1);
-    place.sim.stop_jail(&id("cccccccccccc"), NO_GRACE).unwrap();
+    place.sim.stop_jail(&id("cccccccccccc"), None, NO_GRACE).unwrap();
 }
 
 #[test]
@@ -150,11 +167,11 @@ fn stopping_waits_for_the_grace_and_then_kills() {
     let began = Instant::now();
     place
         .sim
-        .stop_jail(&id("cccccccccccc"), Duration::from_millis(50))
+        .stop_jail(&id("cccccccccccc"), None, Duration::from_millis(50))
         .unwrap();
     assert!(began.elapsed() >= Duration::from_millis(50));
     assert_eq!(all(first), [Event::Exited(ExitStatus::Signal(9))]);
-    place.sim.stop_jail(&id("cccccccccccc"), NO_GRACE).unwrap();
+    place.sim.stop_jail(&id("cccccccccccc"), None, NO_GRACE).unwrap();
 }
 
 #[test]
@@ -173,7 +190,7 @@ fn a_jail_starts_once_and_is_joined_only_while_it_runs() {
         all(twice),
         [Event::Failed("jail cccccccccccc runs already".to_owned())]
     );
-    place.sim.stop_jail(&id("cccccccccccc"), NO_GRACE).unwrap();
+    place.sim.stop_jail(&id("cccccccccccc"), None, NO_GRACE).unwrap();
 }
 
 #[test]
@@ -197,7 +214,7 @@ fn a_running_jail_keeps_its_root_and_what_is_mounted_in_it_busy() {
         refusal(&place.sim, &unmount("volumes/v")),
         "dataset volumes/v is busy: jail cccccccccccc uses it"
     );
-    place.sim.stop_jail(&id("cccccccccccc"), NO_GRACE).unwrap();
+    place.sim.stop_jail(&id("cccccccccccc"), None, NO_GRACE).unwrap();
     place.sim.apply(&destroy("container/c")).unwrap();
 }
 
@@ -232,7 +249,7 @@ fn a_jail_takes_its_interface_and_the_host_gets_it_back() {
         !during.iter().any(|info| info.name == interface("kj0")),
         "it is in the jail"
     );
-    place.sim.stop_jail(&id("cccccccccccc"), NO_GRACE).unwrap();
+    place.sim.stop_jail(&id("cccccccccccc"), None, NO_GRACE).unwrap();
     assert_eq!(place.sim.interfaces().unwrap(), before);
 }
 
@@ -285,7 +302,7 @@ fn threads_of_a_dead_daemon_hear_nothing_more() {
             .is_err()
     );
     place.sim.reboot_daemon();
-    place.sim.stop_jail(&id("cccccccccccc"), NO_GRACE).unwrap();
+    place.sim.stop_jail(&id("cccccccccccc"), None, NO_GRACE).unwrap();
     assert!(hears.recv_timeout(Duration::from_millis(100)).is_err());
 }
 
