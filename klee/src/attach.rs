@@ -33,6 +33,12 @@ impl Stdio {
             .transpose()
             .map_err(Failure::from)
     }
+
+    /// Every change of the terminal's size from now on.
+    fn window_changes(&self) -> Result<Option<Signal>, Failure> {
+        let listening = self.tty.then(|| signal(SignalKind::window_change()));
+        listening.transpose().map_err(Failure::from)
+    }
 }
 
 /// Starts an instance, and its container with it, and leaves it alone.
@@ -82,12 +88,14 @@ pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) ->
     conversation.allow_control(control);
     await_start(&mut conversation).await?;
 
+    // In this order: whoever sees the raw mode may count on it that a change is noticed.
+    let resized = stdio.window_changes()?;
     let raw_mode = stdio.raw_mode()?;
     let watch = raw_mode
         .as_ref()
         .filter(|_| control)
         .map(|_| Watch::new(stdio.detach_keys.clone()));
-    let end = relay(session, &mut conversation, &stdio, watch).await;
+    let end = relay(session, &mut conversation, &stdio, watch, resized).await;
     drop(raw_mode);
     match end? {
         End::Closed(closing) => finish(session, closing),
@@ -122,6 +130,7 @@ async fn relay(
     conversation: &mut Conversation,
     stdio: &Stdio,
     mut watch: Option<Watch>,
+    mut resized: Option<Signal>,
 ) -> Result<End, Failure> {
     let mut interrupt = stdio
         .interactive
@@ -132,10 +141,6 @@ async fn relay(
         .then(|| signal(SignalKind::terminate()))
         .transpose()?;
     let mut input = stdio.interactive.then(terminal::input);
-    let mut resized = stdio
-        .tty
-        .then(|| signal(SignalKind::window_change()))
-        .transpose()?;
     if !stdio.interactive && !stdio.tty {
         // Nobody will ever type anything, so a program that reads shall not wait for it.
         conversation.send_control(ExecControl::CloseStdin(Yes)).await?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use kleene_api::ImageBuildConfig;
-use kleene_engine::{BuildError, Cancel, Engine};
+use kleene_engine::{BuildError, BuildEvent, Cancel, Engine};
 use kleene_plan::Id;
 
 use crate::builds::{build, config, path_in, prepared};
@@ -232,6 +232,68 @@ fn a_stage_that_fails_stops_the_others() {
     assert_eq!(image.instructions.last().unwrap().0, "RUN exit 7");
     assert!(path_in(&world, &image.id.parse().unwrap(), "made").is_file());
     assert!(engine.containers(true).unwrap().is_empty());
+}
+
+#[test]
+fn a_stage_that_failed_is_kept_as_the_image_that_was_announced_and_its_steps_are_found_again() {
+    let (world, engine) = prepared();
+    let dockerfile = |code: &str| {
+        format!(
+            "FROM base AS tools\nRUN [\"touch\", \"/one\"]\nRUN [\"touch\", \"/two\"]\nRUN exit {code}\n\
+             FROM base\nRUN [\"touch\", \"/three\"]\nCOPY --from=tools /two /\n"
+        )
+    };
+    let config = ImageBuildConfig {
+        cleanup: false,
+        ..cached(&world, &dockerfile("7"))
+    };
+    let mut announced = None;
+    let result = engine.build_image(&config, &Cancel::new(), &mut |event| {
+        if let BuildEvent::Started { image } = event {
+            announced = Some(image);
+        }
+    });
+    let Err(BuildError::Failed {
+        kept: Some(Some(last)),
+    }) = result
+    else {
+        panic!("not kept: {result:?}");
+    };
+    let failed = engine.inspect_image("built:failed").unwrap();
+    assert_eq!(Some(failed.id.parse().unwrap()), announced);
+    assert!(path_in(&world, &announced.unwrap(), "two").is_file());
+    // It can be gone on from: its snapshots are where its name says.
+    let reference = format!("built:failed@{last}");
+    built(
+        &engine,
+        &cached(&world, &format!("FROM {reference}\nRUN [\"touch\", \"/four\"]\n")),
+    );
+
+    let (_, told) = built(&engine, &cached(&world, &dockerfile("0")));
+    assert_eq!(told.matches("--> Using cache").count(), 2, "{told}");
+}
+
+#[test]
+fn the_platform_is_known_in_from_and_in_a_stage_after_arg() {
+    let (world, engine) = prepared();
+    let dockerfile = "ARG OF=${TARGETARCH:+base}\nFROM ${OF} AS one\nRUN [\"env\"]\n\
+        FROM one\nARG TARGETPLATFORM\nARG TARGETOS BUILDARCH\nRUN [\"env\"]\n";
+    let mut config = config(&world, dockerfile);
+    config.buildargs.insert("BUILDARCH".to_owned(), "vax".to_owned());
+    let (_, told) = built(&engine, &config);
+    let os = std::env::consts::OS;
+    assert_eq!(told.matches("TARGETOS=").count(), 1, "{told}");
+    for line in [
+        format!("\nTARGETOS={os}\n"),
+        format!("\nTARGETPLATFORM={os}/"),
+        "\nBUILDARCH=vax\n".to_owned(),
+    ] {
+        assert!(told.contains(&line), "{told}");
+    }
+    // What 0.1.1 understood means what it meant there.
+    let classic = cached(&world, "FROM base\nARG TARGETARCH\nRUN [\"env\"]\n");
+    let (_, told) = built(&engine, &classic);
+    assert!(told.contains("TARGETARCH=\n"), "{told}");
 }
 
 #[test]

@@ -70,20 +70,20 @@ const fn dies_again(change: u32) -> Trouble {
 
 /// What holds after a use case that did not succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Promise {
+pub enum Promise {
     /// It did not happen: everything is as it was before.
     AllOrNothing,
     /// It can be asked for again, until it has happened.
     Resumable,
 }
 
-type Act = fn(&World, &Engine) -> Result<(), EngineError>;
+pub type Act = fn(&World, &Engine) -> Result<(), EngineError>;
 
 /// A use case, and what there is before it.
-struct UseCase {
-    promise: Promise,
-    prepare: Act,
-    act: Act,
+pub struct UseCase {
+    pub promise: Promise,
+    pub prepare: Act,
+    pub act: Act,
 }
 
 impl UseCase {
@@ -100,7 +100,7 @@ impl UseCase {
 
     /// Runs it with every fault at every change.
     #[track_caller]
-    fn endures_every_fault(&self) {
+    pub fn endures_every_fault(&self) {
         let (world, engine) = self.prepared();
         let before = world.platform.changes();
         (self.act)(&world, &engine).unwrap();
@@ -360,6 +360,24 @@ fn building_an_image_in_stages_on_steps_from_the_cache() {
         act: |world, engine| {
             let dockerfile =
                 "FROM base AS first\nRUN [\"touch\", \"/one\"]\nCOPY file /file\nFROM first\nWORKDIR /work\n";
+            let config = ImageBuildConfig {
+                cache: true,
+                ..build_config(world, dockerfile)
+            };
+            build(world, engine, &config)
+        },
+    };
+    case.endures_every_fault();
+}
+
+#[test]
+fn building_an_image_with_files_of_another_stage() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: nothing,
+        act: |world, engine| {
+            let dockerfile =
+                "FROM base AS tools\nRUN [\"touch\", \"/tool\"]\nFROM base\nCOPY --from=tools /tool /bin/\n";
             let config = ImageBuildConfig {
                 cache: true,
                 ..build_config(world, dockerfile)

@@ -10,7 +10,17 @@ use kleene_plan::Id;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::faults::{Promise, UseCase};
 use crate::world::{World, refusal, texts};
+
+/// That of this host, as images call it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
 
 /// A layout in the making.
 struct Layout(PathBuf);
@@ -41,13 +51,8 @@ impl Layout {
         header.set_cksum();
         tar.append(&header, &b"hello"[..]).unwrap();
         let layer = layout.blob(&tar.into_inner().unwrap());
-        let architecture = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
         let config = json!({
-            "architecture": architecture, "os": std::env::consts::OS,
+            "architecture": architecture(), "os": std::env::consts::OS,
             "config": {"Entrypoint": ["/serve"], "Cmd": ["-v"], "Env": ["A=1"], "User": "www:www", "WorkingDir": "/srv",
                 "ExposedPorts": {"80/tcp": {}}, "Volumes": {"/data": {}}, "Labels": {"a": "b"}, "StopSignal": "SIGQUIT",
                 "Healthcheck": {"Test": ["CMD", "/check"], "Retries": 3}},
@@ -192,4 +197,67 @@ fn an_export_that_nobody_waits_for_is_given_up_and_the_image_stays() {
         .write(&mut archive)
         .unwrap();
     assert!(!archive.into_inner().is_empty());
+}
+
+#[test]
+fn an_import_of_a_layout_is_all_or_nothing_whatever_fails() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, _| Ok(()),
+        act: |world, engine| {
+            let directory = world.scratch("layout");
+            Layout::write(&directory, "hello");
+            import(engine, directory.to_str().unwrap()).map(drop)
+        },
+    };
+    case.endures_every_fault();
+}
+
+/// Writes what `docker save` does: a list of images, their configurations and layers.
+fn docker_archive(path: &Path) {
+    let mut layer = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(5);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    layer.append_data(&mut header, "hello", &b"hello"[..]).unwrap();
+    let layer = layer.into_inner().unwrap();
+    let digest: String = Sha256::digest(&layer)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let config = json!({
+        "architecture": architecture(), "os": std::env::consts::OS, "config": {"Cmd": ["/serve"]},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
+    })
+    .to_string();
+    let manifest =
+        json!([{"Config": "config.json", "RepoTags": ["saved:1"], "Layers": ["layer.tar"]}]).to_string();
+    let mut archive = tar::Builder::new(File::create(path).unwrap());
+    for (name, content) in [
+        ("layer.tar", layer.as_slice()),
+        ("config.json", config.as_bytes()),
+        ("manifest.json", manifest.as_bytes()),
+    ] {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, name, content).unwrap();
+    }
+    archive.finish().unwrap();
+}
+
+#[test]
+fn an_import_of_an_archive_of_docker_is_all_or_nothing_whatever_fails() {
+    let case = UseCase {
+        promise: Promise::AllOrNothing,
+        prepare: |_, _| Ok(()),
+        act: |world, engine| {
+            let archive = world.scratch("saved").join("image.tar");
+            docker_archive(&archive);
+            import(engine, archive.to_str().unwrap()).map(drop)
+        },
+    };
+    case.endures_every_fault();
 }

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use kleene_plan::{DatasetName, Id, Op};
+use kleene_plan::{DatasetName, Id, Op, SnapshotName};
 use kleene_store::{Image, Object, image_of};
 
 use super::Build;
-use super::container::entry;
+use super::container::{entry, snapshot_of};
 use super::event::BuildError;
 use super::stage::Progress;
 use crate::error::Result;
 use crate::locks::unpoisoned;
 
 impl Build<'_> {
-    /// The stage becomes the image, and those that the cache or the image itself needs become images without a name; the
-    /// rest goes. All of them at once, or none.
+    /// The stage becomes the image that was announced, and those that the cache or the image itself needs become images
+    /// without a name; the rest goes. All of them at once, or none.
     pub(super) fn finish(&self, last: &Progress, (name, tag): (&str, &str)) -> Result<()> {
+        let announced = &self.ids[self.target];
         let engine = self.request.engine;
         if last.origin.is_some() {
             self.settle_container(&last.id)?;
@@ -23,16 +24,15 @@ impl Build<'_> {
         let kept = self.kept_beside(last);
         let images = kept
             .iter()
-            .map(|stage| stage.as_ref())
-            .chain([last])
-            .map(|stage| (stage, record(stage)))
+            .map(|stage| (stage.as_ref(), record(stage, &stage.id)))
+            .chain([(last, record(last, announced))])
             .collect::<Vec<_>>();
         engine.transact(
             "finish build",
             &Object::Container(last.id.clone()),
             |transaction| {
-                for (stage, _) in &images {
-                    let dataset = DatasetName::image(&stage.id);
+                for (stage, image) in &images {
+                    let dataset = DatasetName::image(&image.id);
                     if stage.origin.is_some() {
                         transaction.apply(Op::RenameDataset {
                             from: DatasetName::container(&stage.id),
@@ -52,7 +52,7 @@ impl Build<'_> {
                             })?;
                         }
                     }
-                    transaction.apply(Op::CreateSnapshot(engine.final_snapshot(&stage.id)?))?;
+                    transaction.apply(Op::CreateSnapshot(engine.final_snapshot(&image.id)?))?;
                 }
                 Ok(())
             },
@@ -61,16 +61,16 @@ impl Build<'_> {
                     write.remove_container(&stage.id)?;
                     write.insert_image(image)?;
                     for (key, snapshot) in &stage.steps {
-                        write.cache_step(key, &stage.id, snapshot.as_str())?;
+                        write.cache_step(key, &image.id, snapshot.as_str())?;
                     }
                 }
-                Ok(write.tag_image(&last.id, name, tag)?)
+                Ok(write.tag_image(announced, name, tag)?)
             },
         )?;
-        for (stage, _) in &images {
+        for (stage, image) in &images {
             unpoisoned(&self.containers).retain(|container| *container != stage.id);
             engine.remove_files_of(&stage.id);
-            engine.measure(&stage.id);
+            engine.measure(&image.id);
         }
         self.remove_containers();
         Ok(())
@@ -131,13 +131,19 @@ fn foundation(stage: &Progress) -> Option<Id> {
     image_of(stage.origin.as_ref().unwrap_or(&stage.position.snapshot))
 }
 
-fn record(stage: &Progress) -> Image {
+/// The image `id` that a stage becomes. Where the stage is not the one that was wanted, that is not its own id.
+fn record(stage: &Progress, id: &Id) -> Image {
     let instruction = |(line, snapshot): &(String, Option<Id>)| {
         let snapshot = snapshot.as_ref().map(|snapshot| format!("@{snapshot}"));
         (line.clone(), snapshot.unwrap_or_default())
     };
+    let moved = |snapshot: &SnapshotName| {
+        let is_own = image_of(snapshot).as_ref() == Some(&stage.id);
+        let elsewhere = is_own.then(|| snapshot_of(&DatasetName::image(id), snapshot.name()).ok());
+        elsewhere.flatten().unwrap_or_else(|| snapshot.clone())
+    };
     Image {
-        id: stage.id.clone(),
+        id: id.clone(),
         name: String::new(),
         tag: String::new(),
         created: kleene_store::now(),
@@ -146,7 +152,7 @@ fn record(stage: &Progress) -> Image {
         user: stage.state.user.clone(),
         settings: stage.settings.clone(),
         instructions: stage.lines.iter().map(instruction).collect(),
-        snapshots: stage.snapshots.clone(),
+        snapshots: stage.snapshots.iter().map(moved).collect(),
         origin: Some(stage.origin.as_ref().unwrap_or(&stage.position.snapshot).clone()),
         size: None,
     }

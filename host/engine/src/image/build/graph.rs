@@ -83,11 +83,9 @@ impl Graph {
         let (InstructionKind::Copy(files) | InstructionKind::Add(files)) = &instruction.kind else {
             return;
         };
-        match files.origin.as_deref() {
-            // Which one it is turns out later.
-            Some(origin) if origin.contains('$') => needs.extend(0..self.stages.len()),
-            Some(origin) => needs.extend(self.source(origin, self.stages.len())),
-            None => {}
+        // One with variables is refused when its turn comes.
+        if let Some(origin) = files.origin.as_deref() {
+            needs.extend(self.source(origin, self.stages.len()));
         }
     }
 
@@ -231,9 +229,9 @@ mod tests {
     }
 
     #[test]
-    fn a_source_with_variables_may_be_any_stage_before() {
+    fn a_source_with_variables_is_waited_for_by_nobody() {
         let graph = graph(&["FROM a", "FROM b", "FROM c", "COPY $which", "FROM d"]);
-        assert_eq!(needs(&graph), [vec![], vec![], vec![0, 1], vec![]]);
+        assert_eq!(needs(&graph), [vec![], vec![], vec![], vec![]] as [Vec<usize>; 4]);
     }
 
     #[test]

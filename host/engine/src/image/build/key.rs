@@ -11,9 +11,10 @@ use kleene_rootfs::copy::{Digest, Rules};
 use sha2::{Digest as _, Sha256};
 
 use super::position::Position;
+use crate::image::FINAL_SNAPSHOT;
 
 /// Part of every key: another number, another cache.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// What is copied.
 #[derive(Debug, Clone, Copy)]
@@ -102,7 +103,11 @@ impl Sum {
     }
 
     fn position(&mut self, position: &Position) {
-        self.text(&position.snapshot.to_string());
+        // A step's snapshot has a name of its own, wherever it is; final states are all called alike.
+        match position.snapshot.name() {
+            FINAL_SNAPSHOT => self.text(&position.snapshot.to_string()),
+            name => self.text(name),
+        }
         self.texts(&position.directories);
     }
 

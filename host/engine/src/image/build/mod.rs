@@ -3,6 +3,7 @@
 //!
 //! * [`request`]: what is asked for, read and checked before anything is done
 //! * [`graph`]: the stages, and which of them need which
+//! * [`preamble`]: what stands before the first FROM, and what all FROMs see
 //! * [`stage`]: one stage, instruction by instruction; [`copying`] its files, [`container`] where it happens
 //! * [`position`], [`key`]: where a stage stands, and how steps of earlier builds are found again
 //! * [`board`], [`transcript`]: stages beside each other, and their log in the order of the file
@@ -18,6 +19,7 @@ mod finish;
 mod graph;
 mod key;
 mod position;
+mod preamble;
 mod problem;
 mod request;
 mod stage;
@@ -30,16 +32,16 @@ use std::thread::{self, ScopedJoinHandle};
 pub use event::{BuildError, BuildEvent};
 use kleene_api::ImageBuildConfig;
 use kleene_plan::Id;
-use kleene_plugins::{BuildAction, BuildState, Dialect, Instruction};
+use kleene_plugins::BuildState;
 use kleene_store::Image;
 pub use problem::BuildProblem;
 
 use self::board::Board;
 use self::graph::Graph;
 use self::position::Position;
-use self::problem::{NO_SUCH_IMAGE, Refusal};
+use self::problem::NO_SUCH_IMAGE;
 use self::request::Request;
-use self::stage::{Failure, Progress, Stage, set};
+use self::stage::{Failure, Progress, Stage};
 use self::transcript::Transcript;
 use crate::Engine;
 use crate::cancel::Cancel;
@@ -70,7 +72,7 @@ impl Engine {
         let image = ids[target].clone();
         tell(BuildEvent::Started { image: image.clone() });
 
-        let base = match preamble(&request, &outline, tell) {
+        let base = match preamble::done(&request, &outline, tell) {
             Ok(base) => base,
             Err(problem) => {
                 tell(BuildEvent::Error(problem));
@@ -78,7 +80,7 @@ impl Engine {
             }
         };
         let graph = Graph::of(&request.instructions, |stage, from| {
-            parent_of(&request, stage, from, &base)
+            preamble::parent_of(&request, stage, from, &base)
         })
         .map_err(|reason| BuildError::Dockerfile(reason.into()))?;
         let build = Build {
@@ -303,60 +305,4 @@ impl Drop for StopOnDrop<'_, '_> {
     fn drop(&mut self) {
         self.0.fail();
     }
-}
-
-/// Does what stands before the first FROM: ARGs. Returns where stages begin.
-fn preamble(
-    request: &Request<'_>,
-    graph: &Graph,
-    tell: &mut dyn FnMut(BuildEvent),
-) -> std::result::Result<BuildState, BuildProblem> {
-    let mut state = request.initial_state();
-    let total = request.instructions.len();
-    for (at, instruction) in request.instructions[graph.preamble.clone()].iter().enumerate() {
-        tell(BuildEvent::Step {
-            index: at + 1,
-            total,
-            line: instruction.text.clone(),
-        });
-        let done = declare(request, instruction, &mut state);
-        if let Some(problem) = done
-            .err()
-            .and_then(|refusal| request.problem(instruction, refusal))
-        {
-            return Err(problem);
-        }
-    }
-    if request.dialect == Dialect::Docker {
-        state.globals = std::mem::take(&mut state.args);
-    }
-    Ok(state)
-}
-
-fn declare(
-    request: &Request<'_>,
-    instruction: &Instruction,
-    state: &mut BuildState,
-) -> std::result::Result<(), Refusal> {
-    for action in request.expand(instruction, state)? {
-        match action {
-            BuildAction::DeclareArg(variable) => set(&mut state.args, variable),
-            other => {
-                return Err(EngineError::invalid(format!("there is no image yet: cannot {other}")).into());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The image or stage that a FROM names; nothing where that cannot be said, which is told when it is built.
-fn parent_of(request: &Request<'_>, stage: usize, from: &Instruction, base: &BuildState) -> Option<String> {
-    if request.override_of(stage).is_some() {
-        return None;
-    }
-    let actions = request.expand(from, base).ok()?;
-    actions.into_iter().find_map(|action| match action {
-        BuildAction::UseImage(reference) => Some(reference),
-        _ => None,
-    })
 }

@@ -89,7 +89,7 @@ fn one_that_the_kernel_holds_on_to_is_no_hindrance() {
     world.tool("sysctl fake.jails.die_slowly=1");
     let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
     let began = Instant::now();
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert!(began.elapsed() < GRACE, "{:?}", began.elapsed());
     finish(&mut events);
     let dying = world.tool(&format!("jls --libxo json -v -d -j {CONTAINER}"));
@@ -120,7 +120,7 @@ fn whoever_kills_the_tool_that_made_a_jail_ends_neither_jail_nor_process() {
     assert!(killed.unwrap().success());
     finish(&mut events);
     assert!(world.platform.jail(&id(CONTAINER)).unwrap().is_some());
-    world.platform.stop_jail(&id(CONTAINER), GRACE).unwrap();
+    world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert_eq!(world.platform.jail(&id(CONTAINER)).unwrap(), None);
     assert_eq!(world.views(), [""; 0]);
 }
