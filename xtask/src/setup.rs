@@ -43,6 +43,7 @@ const CRUN: Program = program(
 );
 
 /// What builds are measured beside.
+#[cfg(target_os = "linux")]
 const PODMAN: Program = program("podman", "podman", "builds that ours are compared with");
 /// Makes a userland for images.
 const MMDEBSTRAP: Program = program(
@@ -89,6 +90,7 @@ pub fn for_all(workspace: &Workspace) -> Result<()> {
 ///
 /// # Errors
 /// As [`for_demo`].
+#[cfg(target_os = "linux")]
 pub fn for_bench(workspace: &Workspace) -> Result<()> {
     for_all(workspace)?;
     set_up(&[PODMAN])

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use state::Host;
 
 /// The tools it is.
-const TOOLS: [&str; 24] = [
+const TOOLS: [&str; 25] = [
     "devfs",
     "freebsd-update",
     "ifconfig",
@@ -42,6 +42,7 @@ const TOOLS: [&str; 24] = [
     "netstat",
     "pfctl",
     "ps",
+    "rctl",
     "route",
     "service",
     "sysctl",

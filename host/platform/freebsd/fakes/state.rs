@@ -164,6 +164,7 @@ impl Host {
     pub(crate) fn record(&self, tool: &str, words: &[&str], input: &str, code: u8) {
         let looks_only = match tool {
             "jls" | "ps" | "netstat" | "kldstat" | "uname" => true,
+            "rctl" => words.is_empty(),
             "devfs" => words.contains(&"show"),
             "zpool" => words.first() == Some(&"list"),
             "mount" => words.first() == Some(&"--libxo"),

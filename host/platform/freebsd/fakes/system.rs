@@ -42,6 +42,7 @@ pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
             }
             None => no("usage: sysctl\n"),
         },
+        ("rctl", []) => ok(),
         ("kldstat", ["-q", "-m", name]) if state.modules.contains(*name) => ok(),
         ("kldstat", _) => no(""),
         ("kldload", ["-n", name]) if MODULES.contains(name) => {

@@ -43,6 +43,7 @@ mod pfctl;
 mod pipe;
 mod platform;
 mod process;
+mod rctl;
 #[cfg(test)]
 mod recorded;
 mod render;

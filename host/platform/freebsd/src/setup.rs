@@ -7,7 +7,7 @@ use crate::command::{Command, ToolError, Tools};
 use crate::pf_conf::{self, SetupError};
 use crate::system::{self, Release};
 use crate::zfs::{self, Refusal, refusal};
-use crate::{devfs, pfctl, zpool};
+use crate::{devfs, pfctl, rctl, zpool};
 
 /// Modules of the kernel that are needed.
 const MODULES: [&str; 6] = ["zfs", "pf", "pflog", "if_bridge", "if_epair", "nullfs"];
@@ -254,7 +254,11 @@ fn limits(tools: &Tools) -> Found {
             format!("{set}, then reboot"),
         )
     };
-    Ok((!is_on(has)?).then(problem))
+    if !is_on(has)? {
+        return Ok(Some(problem()));
+    }
+    tools.run(&rctl::rules())?;
+    Ok(None)
 }
 
 fn filter(tools: &Tools) -> Found {

@@ -58,6 +58,11 @@ fn what_the_next_boot_needs_is_written_down() {
         "echo 'kern.racct.enable=1' >> /boot/loader.conf, then reboot"
     );
     assert!(!limits.can_be_mended(), "a reboot is the administrator's");
+    world.tool("sysctl kern.racct.enable=1");
+    assert!(found("RACCT").is_none());
+    // Switched on and without the tool is as good as off.
+    std::fs::remove_file(world.path("bin/rctl")).unwrap();
+    assert!(found("RACCT").unwrap().reason.contains("rctl"));
     let bridges = found("on bridges").unwrap();
     assert_eq!(
         bridges.advice,
