@@ -7,13 +7,22 @@
 //! with the namespace, but only some time later, when their names may be wanted again.
 
 use std::fs::File;
+use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kleene_plan::{InterfaceName, JailInterface, JailNetwork};
 use rustix::thread::UnshareFlags;
 
 use crate::error::{Result, Step};
-use crate::netlink::Netlink;
+use crate::netlink::{Netlink, Which};
 use crate::sys;
+
+/// How long the start of a jail waits for the kernel to connect it. An answer takes a millisecond or less, more on a host
+/// that is busy with interfaces; a network that takes longer will work when it does.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long until the kernel is asked again.
+const REST: Duration = Duration::from_micros(500);
 
 /// The interfaces a jail has from the host.
 pub(crate) struct Borrowed {
@@ -69,6 +78,23 @@ impl Borrowed {
                 .add_default_route(gateway)
                 .step(|| format!("add the default route by {gateway}"))?;
         }
+        let deadline = Instant::now() + PATIENCE;
+        interfaces
+            .iter()
+            .try_for_each(|interface| self.wait_until_connected(host, &interface.name, deadline))
+    }
+
+    /// Waits until the host's end of an interface, and the bridge it is a member of, pass on what the jail sends: the
+    /// kernel sees to it some time after both ends are up. The first packet, which asks for a hardware address, would be
+    /// dropped before, and is repeated only after a second.
+    fn wait_until_connected(&self, host: &Netlink, name: &InterfaceName, deadline: Instant) -> Result<()> {
+        let step = || format!("see whether interface '{name}' is connected");
+        let Some(end) = self.jail.link(Which::Name(name)).step(step)?.tied_to else {
+            return Ok(());
+        };
+        while is_waking(host, end).step(step)? && Instant::now() < deadline {
+            thread::sleep(REST);
+        }
         Ok(())
     }
 
@@ -82,6 +108,15 @@ impl Borrowed {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an interface of the host, or the bridge it is a member of, does not pass on anything yet.
+fn is_waking(host: &Netlink, index: u32) -> io::Result<bool> {
+    let link = host.link(Which::Index(index))?;
+    match link.bridge {
+        Some(bridge) if !link.is_waking => Ok(host.link(Which::Index(bridge))?.is_waking),
+        _ => Ok(link.is_waking),
     }
 }
 

@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -338,6 +339,15 @@ fn a_jail_without_network_has_a_loopback_of_its_own() {
     assert_eq!(lines, ["AddrNotAvailable", "heard"]);
 }
 
+/// The jail's end of a pair of interfaces.
+fn interface(addresses: &[&str]) -> JailInterface {
+    JailInterface {
+        name: "kleene0b".parse().unwrap(),
+        mac: "02:00:00:12:34:56".parse().unwrap(),
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+    }
+}
+
 /// A pair of interfaces between host (10.8.0.1, fd08::1) and jail.
 fn vnet() -> JailNetwork {
     ip("link add kleene0a type veth peer name kleene0b");
@@ -345,11 +355,7 @@ fn vnet() -> JailNetwork {
     ip("address add fd08::1/64 dev kleene0a nodad");
     ip("link set kleene0a up");
     JailNetwork::Vnet {
-        interfaces: vec![JailInterface {
-            name: "kleene0b".parse().unwrap(),
-            mac: "02:00:00:12:34:56".parse().unwrap(),
-            addresses: vec!["10.8.0.2/24".parse().unwrap(), "fd08::2/64".parse().unwrap()],
-        }],
+        interfaces: vec![interface(&["10.8.0.2/24", "fd08::2/64"])],
         default_routes: vec!["10.8.0.1".parse().unwrap(), "fd08::1".parse().unwrap()],
     }
 }
@@ -378,6 +384,46 @@ fn an_interface_is_configured_before_the_first_instruction() {
         .find(|line| line.contains("inet6 fd08::2/64"))
         .unwrap();
     assert!(!ours.contains("tentative"), "{ours}");
+}
+
+/// On a host whose interfaces are busy the kernel takes its time to connect both ends.
+#[test]
+fn the_first_packet_is_not_lost() {
+    host(HOST);
+    ip("link add kleene0 type bridge");
+    ip("address add 10.8.0.1/24 dev kleene0");
+    ip("link set kleene0 up");
+    ip("link add kleene0a master kleene0 type veth peer name kleene0b");
+    ip("link set kleene0a up");
+    let network = JailNetwork::Vnet {
+        interfaces: vec![interface(&["10.8.0.2/24"])],
+        default_routes: Vec::new(),
+    };
+    let container = container(network);
+    let ended = AtomicBool::new(false);
+    let lost = thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    come_and_go();
+                }
+            });
+        }
+        let lost = (0..30).filter(|_| container.sh("ping -c 1 -W 1 10.8.0.1").code() != 0);
+        let lost = lost.count();
+        ended.store(true, Ordering::Relaxed);
+        lost
+    });
+    assert_eq!(lost, 0);
+}
+
+/// Makes pairs of interfaces in a network stack of their own, which takes them along when it ends at once.
+fn come_and_go() {
+    let pairs = "for i in 1 2 3 4 5 6 7 8; do \
+                     ip link add a$i type veth peer name b$i; ip link set a$i up; ip link set b$i up; \
+                 done";
+    let status = Command::new("unshare").args(["-n", "sh", "-c", pairs]).status();
+    assert!(status.unwrap().success());
 }
 
 #[test]
