@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::ground::Ground;
 use crate::outcome::Outcome;
 use crate::programs::Programs;
 use crate::sandbox::Sandbox;
@@ -28,6 +29,7 @@ const SETTLE_LIMIT: Duration = Duration::from_secs(3);
 /// stopped; what is left then on the host fails the test. A test that has failed already shows the daemon's log instead.
 #[derive(Debug)]
 pub struct Host {
+    ground: Ground,
     sandbox: Sandbox,
     programs: Programs,
     daemon: Option<Child>,
@@ -36,17 +38,24 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host with a running daemon, of the programs of this build.
+    /// A host with a running daemon, of the programs of this build, on the ground that the environment names.
     ///
     /// # Panics
     /// If there is no such host on this machine, saying what is missing.
     #[must_use]
     #[track_caller]
     pub fn start() -> Self {
-        match Programs::of_this_build() {
-            Ok(programs) => Self::of_a_test(programs),
-            Err(error) => panic!("{error:#}"),
-        }
+        Self::start_on(Ground::of_environment())
+    }
+
+    /// As [`Host::start`], on this ground.
+    ///
+    /// # Panics
+    /// As [`Host::start`].
+    #[must_use]
+    #[track_caller]
+    pub fn start_on(ground: Ground) -> Self {
+        Self::of_a_test(Programs::of_this_build().and_then(|programs| Self::on(ground, programs)))
     }
 
     /// As [`Host::start`], with these programs.
@@ -55,8 +64,13 @@ impl Host {
     /// As [`Host::start`].
     #[must_use]
     #[track_caller]
-    pub fn of_a_test(programs: Programs) -> Self {
-        match Self::with(programs) {
+    pub fn start_with(programs: Programs) -> Self {
+        Self::of_a_test(Self::on(Ground::of_environment(), programs))
+    }
+
+    #[track_caller]
+    fn of_a_test(host: Result<Self>) -> Self {
+        match host {
             Ok(mut host) => {
                 host.is_a_tests = true;
                 host
@@ -73,24 +87,38 @@ impl Host {
     #[track_caller]
     pub fn with_minimal_image() -> Self {
         let host = Self::start();
-        host.klee("image create -t minimal host --bin /bin/sh --bin /bin/busybox --bin /bin/true")
-            .ok();
+        host.create_minimal_image();
         host
     }
 
-    /// A host with a running daemon of these programs.
+    /// Makes the image `minimal`: a shell and busybox.
+    ///
+    /// # Panics
+    /// If the daemon does not make it.
+    #[track_caller]
+    pub fn create_minimal_image(&self) {
+        self.klee("image create -t minimal host --bin /bin/sh --bin /bin/busybox --bin /bin/true")
+            .ok();
+    }
+
+    /// A host on Linux with a running daemon of these programs.
     ///
     /// # Errors
     /// If this machine does not let us, or the daemon does not start.
     pub fn with(programs: Programs) -> Result<Self> {
+        Self::on(Ground::Linux, programs)
+    }
+
+    fn on(ground: Ground, programs: Programs) -> Result<Self> {
         let sandbox = Sandbox::new()?;
+        ground.prepare(&sandbox, &programs)?;
         fs::write(
             sandbox.directory().join("kleened.toml"),
-            configuration(&sandbox, &programs),
+            configuration(ground, &sandbox, &programs),
         )?;
-        let (state, run) = (sandbox.directory().join("state"), sandbox.directory().join("run"));
-        let before = Traces::of(&sandbox, &state, &run)?;
+        let before = Traces::of(ground, &sandbox)?;
         let mut host = Self {
+            ground,
             sandbox,
             programs,
             daemon: None,
@@ -99,6 +127,12 @@ impl Host {
         };
         host.start_daemon()?;
         Ok(host)
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn ground(&self) -> Ground {
+        self.ground
     }
 
     /// The namespaces it lives in.
@@ -110,13 +144,13 @@ impl Host {
     /// The daemon's directory of what lasts.
     #[must_use]
     pub fn state_dir(&self) -> PathBuf {
-        self.sandbox.directory().join("state")
+        self.ground.state_dir(&self.sandbox)
     }
 
     /// The daemon's directory of what ends with the host.
     #[must_use]
     pub fn run_dir(&self) -> PathBuf {
-        self.sandbox.directory().join("run")
+        self.ground.run_dir(&self.sandbox)
     }
 
     /// A directory of this name for whatever a test needs, made if need be.
@@ -338,6 +372,71 @@ impl Host {
         Outcome::of(line, self.sandbox.outside(program).args(arguments))
     }
 
+    /// Runs a tool of the host's, as its administrator would.
+    ///
+    /// # Panics
+    /// If it cannot be run at all.
+    #[track_caller]
+    pub fn tool(&self, line: &str) -> Outcome {
+        let words = words(line);
+        let program = self.ground.tool(&self.sandbox, &words[0]);
+        Outcome::of(line, self.sandbox.command(program).args(&words[1..]))
+    }
+
+    /// What the host tells of its interfaces.
+    ///
+    /// # Panics
+    /// If it does not tell.
+    #[must_use]
+    #[track_caller]
+    pub fn interfaces(&self) -> String {
+        self.tool(match self.ground {
+            Ground::Linux => "ip -oneline link show",
+            Ground::FreeBsd => "ifconfig -a",
+        })
+        .ok()
+    }
+
+    /// What the host tells of one interface, if it has it.
+    ///
+    /// # Panics
+    /// If it cannot be asked.
+    #[must_use]
+    #[track_caller]
+    pub fn interface(&self, name: &str) -> Option<String> {
+        let outcome = self.tool(&match self.ground {
+            Ground::Linux => format!("ip -oneline link show {name}"),
+            Ground::FreeBsd => format!("ifconfig {name}"),
+        });
+        outcome.succeeded().then_some(outcome.stdout)
+    }
+
+    /// Makes a bridge that is none of the daemon's.
+    ///
+    /// # Panics
+    /// If the host does not.
+    #[track_caller]
+    pub fn add_bridge(&self, name: &str) {
+        self.tool(&match self.ground {
+            Ground::Linux => format!("ip link add {name} type bridge"),
+            Ground::FreeBsd => format!("ifconfig bridge create name {name}"),
+        })
+        .ok();
+    }
+
+    /// Removes an interface.
+    ///
+    /// # Panics
+    /// If the host does not.
+    #[track_caller]
+    pub fn remove_interface(&self, name: &str) {
+        self.tool(&match self.ground {
+            Ground::Linux => format!("ip link del {name}"),
+            Ground::FreeBsd => format!("ifconfig {name} destroy"),
+        })
+        .ok();
+    }
+
     /// `klee <kind> ls --format json`, all of them.
     ///
     /// # Panics
@@ -374,7 +473,7 @@ impl Host {
     /// # Errors
     /// If the host does not tell.
     pub fn traces(&self) -> Result<Traces> {
-        Ok(Traces::of(&self.sandbox, &self.state_dir(), &self.run_dir())?.since(&self.before))
+        Ok(Traces::of(self.ground, &self.sandbox)?.since(&self.before))
     }
 
     /// All objects and everything on the host: equal before and after whatever changes nothing.
@@ -473,12 +572,13 @@ impl Drop for Host {
 }
 
 /// The daemon's configuration file.
-fn configuration(sandbox: &Sandbox, programs: &Programs) -> String {
+fn configuration(ground: Ground, sandbox: &Sandbox, programs: &Programs) -> String {
     let directory = sandbox.directory().display();
+    let platform = ground.configuration(sandbox);
     let plugins = programs.plugins.display();
     let cache = programs.compiled_plugins();
     format!(
-        r#"kleene_root = "{directory}/state"
+        r#"{platform}
 run_dir = "{directory}/run"
 listen = ["http://{directory}/kleened.sock"]
 log_level = "debug"

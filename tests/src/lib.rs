@@ -9,6 +9,8 @@
 
 mod eventually;
 #[cfg(target_os = "linux")]
+mod ground;
+#[cfg(target_os = "linux")]
 mod host;
 mod outcome;
 mod programs;
@@ -21,6 +23,8 @@ pub mod wire;
 mod words;
 
 pub use eventually::eventually;
+#[cfg(target_os = "linux")]
+pub use ground::{GROUND_VARIABLE, Ground};
 #[cfg(target_os = "linux")]
 pub use host::{Host, unmeasured, write};
 pub use outcome::Outcome;

@@ -8,28 +8,27 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::ground::Ground;
 use crate::sandbox::Sandbox;
 
 /// What is there, by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traces(Vec<(&'static str, BTreeSet<String>)>);
+pub struct Traces(Kinds);
 
 impl Traces {
     /// What is in a sandbox, and in the daemon's directories.
-    pub(crate) fn of(sandbox: &Sandbox, state: &Path, run: &Path) -> Result<Self> {
-        Ok(Self(vec![
-            ("interfaces", interfaces(sandbox)?),
-            ("addresses", addresses(sandbox)?),
-            ("routes", routes(sandbox)?),
-            ("firewall rules", rules(sandbox)?),
+    pub(crate) fn of(ground: Ground, sandbox: &Sandbox) -> Result<Self> {
+        let (state, run) = (ground.state_dir(sandbox), ground.run_dir(sandbox));
+        let mut kinds = match ground {
+            Ground::Linux => linux(sandbox, &state)?,
+            Ground::FreeBsd => freebsd(ground, sandbox)?,
+        };
+        kinds.extend([
             ("mounts", mounts(sandbox)?),
-            ("control groups", control_groups(sandbox)?),
-            ("processes", processes(sandbox.cgroup())?),
-            ("datasets", names_in(&state.join(".store/datasets"))?),
-            ("layers", names_in(&state.join(".store/layers"))?),
             ("logs", names_in(&state.join("log"))?),
             ("files of processes", names_in(&run.join("containers"))?),
-        ]))
+        ]);
+        Ok(Self(kinds))
     }
 
     /// What is here and was not before.
@@ -82,6 +81,48 @@ impl fmt::Display for Traces {
         }
         Ok(())
     }
+}
+
+type Kinds = Vec<(&'static str, BTreeSet<String>)>;
+
+fn linux(sandbox: &Sandbox, state: &Path) -> Result<Kinds> {
+    Ok(vec![
+        ("interfaces", interfaces(sandbox)?),
+        ("addresses", addresses(sandbox)?),
+        ("routes", routes(sandbox)?),
+        ("firewall rules", rules(sandbox)?),
+        ("control groups", control_groups(sandbox)?),
+        ("processes", processes(sandbox.cgroup())?),
+        ("datasets", names_in(&state.join(".store/datasets"))?),
+        ("layers", names_in(&state.join(".store/layers"))?),
+    ])
+}
+
+/// What the host's own tools tell.
+fn freebsd(ground: Ground, sandbox: &Sandbox) -> Result<Kinds> {
+    let told = |tool: &str, arguments: &[&str]| -> Result<BTreeSet<String>> {
+        let text = output(sandbox, ground.tool(sandbox, tool), arguments)?;
+        Ok(text.lines().map(|line| line.trim().to_owned()).collect())
+    };
+    let datasets = ["list", "-Hp", "-o", "name", "-r", "-t", "filesystem,snapshot"];
+    // Those that objects are kept below are made once and stay.
+    let mut datasets = told("zfs", &datasets)?;
+    datasets.retain(|name| {
+        !["container", "image", "volumes"]
+            .iter()
+            .any(|kind| name.ends_with(&format!("/kleene/{kind}")))
+    });
+    // The daemon asks the tools now and then.
+    let tools = names_in(&ground.tool(sandbox, ""))?;
+    let mut processes = processes(sandbox.cgroup())?;
+    processes.retain(|process| !tools.iter().any(|tool| process.ends_with(&format!(" {tool}"))));
+    Ok(vec![
+        ("processes", processes),
+        ("interfaces and addresses", told("ifconfig", &["-a"])?),
+        ("jails", told("jls", &["--libxo", "json", "-v"])?),
+        ("datasets", datasets),
+        ("anchors", told("pfctl", &["-s", "Anchors", "-a", "kleene"])?),
+    ])
 }
 
 fn interfaces(sandbox: &Sandbox) -> Result<BTreeSet<String>> {
@@ -191,15 +232,17 @@ fn names_in(directory: &Path) -> Result<BTreeSet<String>> {
         .collect()
 }
 
-fn output(sandbox: &Sandbox, program: &str, arguments: &[&str]) -> Result<String> {
+fn output(sandbox: &Sandbox, program: impl AsRef<Path>, arguments: &[&str]) -> Result<String> {
+    let program = program.as_ref();
     let output = sandbox
         .command(program)
         .args(arguments)
         .output()
-        .with_context(|| format!("cannot run {program}"))?;
+        .with_context(|| format!("cannot run {}", program.display()))?;
     ensure!(
         output.status.success(),
-        "{program}: {}",
+        "{}: {}",
+        program.display(),
         String::from_utf8_lossy(&output.stderr).trim()
     );
     Ok(String::from_utf8(output.stdout)?)

@@ -179,7 +179,7 @@ fn create() {
         let id = daemon.create(json!({"network_driver": "ipnet", "public_ports": ports})).id(201);
         let shown = daemon.show(&format!("/containers/{id}/inspect"));
         let expected = json!([
-            {"container_port": "4:*", "host_port": "1:3", "interfaces": ["uplink"], "ip_address": "", "ip_address6": "",
+            {"container_port": "4:*", "host_port": "1:3", "interfaces": [daemon.host.ground().uplink()], "ip_address": "", "ip_address6": "",
                 "protocol": "udp"},
             {"container_port": "80", "host_port": "80", "interfaces": ["em0", "em1"], "ip_address": "", "ip_address6": "",
                 "protocol": "tcp"}]);
@@ -392,7 +392,8 @@ fn stop() {
         assert_eq!(daemon.post("/containers/box/stop").id(200), id);
         let (_, close) = conversation.hear_out();
         assert_eq!(close.code, 1000);
-        let message = format!("executable {exec} and its container exited with exit-code 143");
+        let status = daemon.host.ground().status_of_first(143);
+        let message = format!("executable {exec} and its container exited with exit-code {status}");
         assert!(close.reason.contains(&message), "{close:?}");
     });
     table.row(

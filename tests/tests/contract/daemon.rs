@@ -186,7 +186,13 @@ impl Daemon {
             let list = format!("/{kind}/list{query}");
             shown.push(unmeasured(self.show(&list)));
             let ids = self.column(&list, key).into_iter();
-            shown.extend(ids.map(|id| unmeasured(self.show(&format!("/{kind}/{id}/inspect")))));
+            // One that is being removed may be gone by now.
+            let inspected = ids.map(|id| self.get(&format!("/{kind}/{id}/inspect")));
+            shown.extend(
+                inspected
+                    .filter(|answer| answer.status == 200)
+                    .map(|answer| unmeasured(answer.json())),
+            );
         }
         (shown, self.host.traces().unwrap().to_string())
     }

@@ -98,7 +98,7 @@ fn create() {
     table.row("defaults", || {
         let id = create(json!({"name": "plain"})).id(201);
         let network = shown(&id);
-        assert_eq!(network["nat"], "uplink");
+        assert_eq!(network["nat"], daemon.host.ground().uplink());
         for field in ["subnet", "subnet6", "gateway", "gateway6"] {
             assert_eq!(network[field], "", "{field}");
         }
@@ -122,7 +122,7 @@ fn create() {
     table.row("interface: as given", || {
         let id = create(json!({"name": "named", "interface": "fifteen_letters"})).id(201);
         assert_eq!(shown(&id)["interface"], "fifteen_letters");
-        assert!(daemon.host.run("ip link show fifteen_letters").succeeded());
+        assert!(daemon.host.interface("fifteen_letters").is_some());
     });
     table.row("nat: none", || {
         let id = create(json!({"name": "hidden", "nat": ""})).id(201);
@@ -146,7 +146,7 @@ fn create() {
         );
     });
     table.row("custom: an interface that exists", || {
-        assert!(daemon.host.run("ip link add dummy9 type bridge").succeeded());
+        daemon.host.add_bridge("dummy9");
         let id = create(
             json!({"name": "custom", "type": "custom", "interface": "dummy9", "subnet": "10.9.0.0/24"}),
         )
@@ -154,9 +154,10 @@ fn create() {
         assert_eq!(shown(&id)["interface"], "dummy9");
         assert_eq!(daemon.delete("/networks/custom").id(200), id);
         assert!(
-            daemon.host.run("ip link del dummy9").succeeded(),
+            daemon.host.interface("dummy9").is_some(),
             "it is not ours to remove"
         );
+        daemon.host.remove_interface("dummy9");
     });
 }
 

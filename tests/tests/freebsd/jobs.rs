@@ -48,8 +48,8 @@ fn a_container_outlives_the_daemon() {
     let mut host = FreeBsdHost::with_minimal_image();
     host.klee("run -d --name sleeper minimal /bin/busybox sleep 1000")
         .ok();
-    host.end_daemon("KILL");
-    host.start_daemon();
+    host.kill_daemon().unwrap();
+    host.start_daemon().unwrap();
     let outcome = host.klee("exec sleeper /bin/sh -c 'echo inside'");
     assert!(outcome.ok().contains("\ninside\n"));
     host.klee("container stop sleeper").ok();
@@ -111,7 +111,7 @@ fn a_container_on_two_networks_has_one_way_out_for_each_family() {
     assert!(at("addm") < at("jail -c") && at("ifconfig epair create") < at("addm"));
     assert!(at("pfctl -a kleene/3-endpoint") < at("jail -c"));
     // And rules are judged before they are loaded.
-    let log = host.log();
+    let log = host.daemon_log();
     let first = log.lines().find(|line| line.contains("-f - <<")).unwrap();
     assert!(first.contains("-n -f - <<"), "{first}");
 }
@@ -174,7 +174,7 @@ fn a_running_container_takes_on_parameters_or_says_why_not() {
     assert!(
         host.transcript().contains("jexec <1> /bin/sh -c /bin/bye"),
         "{}",
-        host.log()
+        host.daemon_log()
     );
     host.transcript();
     host.klee("container update -J allow.raw_sockets=1 web").ok();

@@ -105,14 +105,14 @@ fn a_daemon_recovers_from_the_end_of_another() {
     host.transcript();
     let mut build = host.begin("build -t site site");
     host.await_command("jail -c", "sleep 2000");
-    host.end_daemon("KILL");
+    host.kill_daemon().unwrap();
     build.wait().unwrap();
     note(
         &host,
         &mut text,
         "klee build -t site site, whose daemon is killed in the second step",
     );
-    host.start_daemon();
+    host.start_daemon().unwrap();
     note(
         &host,
         &mut text,

@@ -165,9 +165,18 @@ fn change(state: &mut State, name: &str, words: &[&str]) -> Reply {
                 });
             }
             "up" => edit(state, name, |interface| interface.up = true),
-            "group" => {
-                let group = words.next().unwrap_or_default().to_owned();
-                edit(state, name, |interface| interface.groups.push(group));
+            "group" | "-group" => {
+                let group = words.next().unwrap_or_default();
+                if group.ends_with(|last: char| last.is_ascii_digit()) {
+                    return no("ifconfig: setifgroup: group names may not end in a digit\n");
+                }
+                // Whether it was in the group before makes no difference.
+                edit(state, name, |interface| {
+                    interface.groups.retain(|found| found != group)
+                });
+                if word == "group" {
+                    edit(state, name, |interface| interface.groups.push(group.to_owned()));
+                }
             }
             "description" => {
                 let text = words.next().unwrap_or_default().to_owned();

@@ -230,8 +230,14 @@ impl Running for FirstOfJail {
         self.process.try_wait()
     }
 
+    /// It is for the first process in the jail, not for jail(8), which would leave that one alone.
     fn signal(&self, signal: u8) -> std::io::Result<()> {
-        self.process.signal(signal)
+        match self.tools.first_process(&self.launch.jail.id, self.process.pid()) {
+            Ok(Some(first)) => process::send(first, signal),
+            // Its commands that go before still run, or it has ended already.
+            Ok(None) => self.process.signal(signal),
+            Err(error) => Err(std::io::Error::other(error)),
+        }
     }
 
     fn clean_up(&mut self) -> std::result::Result<(), LaunchError> {

@@ -201,6 +201,11 @@ impl Platform for FreeBsdPlatform {
         Ok(Some(Box::new(FirewallWatch(Arc::clone(&self.firewall)))))
     }
 
+    /// What jail(8) runs there: the process by env(1), and what configures a network of its own.
+    fn programs_of_images(&self) -> &'static [&'static str] {
+        &["/usr/bin/env", "/sbin/ifconfig", "/sbin/route"]
+    }
+
     fn system(&self) -> Result<System> {
         let system = self.tools.read(&system::system(), system::parse_system);
         system.or_failed(|| "ask for the release of the host".to_owned())

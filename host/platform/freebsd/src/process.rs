@@ -131,6 +131,23 @@ impl Process {
     }
 }
 
+/// Sends a signal to a process. One that has ended is a success.
+pub(crate) fn send(pid: Pid, signal: u8) -> io::Result<()> {
+    match rustix::process::kill_process(pid, known(signal)?) {
+        Err(rustix::io::Errno::SRCH) => Ok(()),
+        sent => Ok(sent?),
+    }
+}
+
+fn known(signal: u8) -> io::Result<Signal> {
+    Signal::from_named_raw(signal.into()).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("there is no signal {signal}"),
+        )
+    })
+}
+
 fn pid_of(pid: u32) -> Option<Pid> {
     Pid::from_raw(pid.try_into().ok()?)
 }
@@ -164,16 +181,10 @@ impl Running for Process {
     }
 
     fn signal(&self, signal: u8) -> io::Result<()> {
-        let signal = Signal::from_named_raw(signal.into()).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!("there is no signal {signal}"),
-            )
-        })?;
         let reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         match pid_of(self.pid).filter(|_| !*reaped) {
-            Some(pid) => Ok(rustix::process::kill_process(pid, signal)?),
-            None => Ok(()),
+            Some(pid) => send(pid, signal),
+            None => known(signal).map(drop),
         }
     }
 

@@ -34,6 +34,12 @@ impl Tools {
         }
     }
 
+    /// The first process of a jail, as long as it and jail(8), which started it, run.
+    pub(crate) fn first_process(&self, id: &Id, maker: u32) -> crate::command::Result<Option<Pid>> {
+        let processes = self.processes(id)?;
+        Ok(first_of(&processes, maker).and_then(|process| Pid::from_raw(process.pid)))
+    }
+
     /// The processes of a jail; none if there is no such jail.
     fn processes(&self, id: &Id) -> crate::command::Result<Vec<Process>> {
         match self.read(&jls::processes(id), jls::parse_processes) {
@@ -79,6 +85,11 @@ pub(crate) fn stop(
     JailFile::forget(&jail_dir).step(|| format!("write to '{}'", jail_dir.display()))
 }
 
+/// The one whose parent made the jail.
+fn first_of(processes: &[Process], maker: u32) -> Option<&Process> {
+    processes.iter().find(|process| process.parent == maker)
+}
+
 /// How a jail is asked to end.
 struct Farewell {
     commands: StopCommands,
@@ -89,10 +100,9 @@ struct Farewell {
 impl Farewell {
     /// Sends the signal. Daemons may have outlived the first process: those get TERM as ever.
     fn tell(&self, processes: &[Process]) {
-        let first = self.to_first.and_then(|(signal, maker)| {
-            let first = processes.iter().find(|process| process.parent == maker)?;
-            Some((first.pid, signal))
-        });
+        let first = self
+            .to_first
+            .and_then(|(signal, maker)| Some((first_of(processes, maker)?.pid, signal)));
         match first {
             Some((pid, signal)) => tell(pid, signal),
             None => processes

@@ -180,6 +180,12 @@ pub trait Platform: Debug + Send + Sync {
         Ok(System::of_this_kernel())
     }
 
+    /// Programs of the system without which a container does not start. An image of programs of the host has those that
+    /// the host has.
+    fn programs_of_images(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Brings the base system below `root`, of which nothing runs, up to date with the patches of its release.
     /// `scratch` is an empty directory for what is needed meanwhile; `given_up` is asked from time to time.
     ///

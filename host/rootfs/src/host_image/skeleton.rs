@@ -48,8 +48,5 @@ pub(super) fn write(root: &Root) -> Result<()> {
         root.write_file("etc/group", accounts::LINUX_GROUP.as_bytes(), 0o644)?;
     }
     root.write_file("etc/hosts", HOSTS.as_bytes(), 0o644)?;
-    if Path::new("/etc/resolv.conf").exists() {
-        root.copy_host_file("/etc/resolv.conf", "etc/resolv.conf")?;
-    }
     Ok(())
 }

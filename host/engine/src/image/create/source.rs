@@ -89,7 +89,10 @@ impl Source {
     ) -> Result<Made> {
         match self {
             Self::Programs(programs) => {
-                let report = host_image::populate(root, programs)?;
+                let systems = engine.platform.programs_of_images().iter().map(PathBuf::from);
+                let systems = systems.filter(|program| program.exists());
+                let programs: Vec<PathBuf> = programs.iter().cloned().chain(systems).collect();
+                let report = host_image::populate(root, &programs)?;
                 progress(&format!(
                     "Copied {} files of {} programs...\n",
                     report.files,
