@@ -93,7 +93,7 @@ fn freebsd(host: &Host) -> Result<Kinds> {
         .filter(is_head)
         .filter_map(|line| line.split(':').next());
     let interfaces = interfaces.map(str::to_owned).collect();
-    let addresses = json(host, Tool::Netstat, &["--libxo", "json", "-in"])?;
+    let addresses = json(host, Tool::Netstat, &["--libxo", "json", "-inW"])?;
     let addresses = every(&addresses["statistics"]["interface"], &["name", "address"])
         // Those of the link and of link-local scope come with their interface, some a little later.
         .filter(|address| !address.contains("fe80") && !address.contains("Link#"))
@@ -204,7 +204,8 @@ fn control_groups() -> BTreeSet<String> {
 /// Daemons, supervisors and what they started.
 fn processes(directory: &Path) -> Result<BTreeSet<String>> {
     let text = Command::new("ps")
-        .args(["-axww", "-o", "pid=,args="])
+        // Each column on its own: BSD takes what follows a `=` for its title.
+        .args(["-axww", "-o", "pid=", "-o", "args="])
         .stdin(Stdio::null())
         .output()
         .context("cannot run ps")?;

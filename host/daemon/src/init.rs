@@ -79,8 +79,9 @@ fn findings(config: &Config, dry_run: bool) -> Vec<(String, Finding)> {
         ]),
         PlatformKind::FreeBsd => {
             let dataset = config.dataset().unwrap_or_default();
-            let checks = kleene_freebsd::check_host(&config.tools(), dataset);
-            all.extend(checks.into_iter().map(|check| freebsd(config, check, dry_run)));
+            let tools = config.tools();
+            let checks = kleene_freebsd::check_host(&tools, dataset);
+            all.extend(checks.map(|check| freebsd(config, check, dry_run)));
         }
     }
     all.push((

@@ -221,12 +221,27 @@ impl Engine {
             .stack_size(256 * 1024)
             .spawn(move || {
                 let status = process.follow(&mut events);
+                let status = status.unwrap_or_else(|| engine.end_unsupervised(&process));
                 engine.process_ended(&process, status);
             })
             .map_err(|error| {
                 EngineError::Launch(format!("could not start a thread to follow the process: {error}"))
             })?;
         Ok(())
+    }
+
+    /// Sees to it that a process whose supervisor was killed ends as well: nobody could attach to it, nor learn how it
+    /// ended. Most end with their supervisor; what made a jail may leave the jail behind.
+    fn end_unsupervised(&self, process: &Process) -> ExitStatus {
+        const SIGKILL: u8 = 9;
+        let (container, exec) = (&process.container, &process.exec);
+        tracing::warn!(%container, %exec, "the supervisor of a process was killed");
+        if process.is_first
+            && let Err(error) = self.platform.stop_jail(container, None, Duration::ZERO)
+        {
+            tracing::error!(%container, %error, "could not end a container without supervisor");
+        }
+        ExitStatus::Signal(SIGKILL)
     }
 
     fn process_ended(&self, process: &Process, status: ExitStatus) {

@@ -74,28 +74,26 @@ impl Process {
         }
     }
 
-    /// Passes on what the process prints until it ends, and says how it ended.
-    pub(crate) fn follow(&self, events: &mut Events) -> ExitStatus {
+    /// Passes on what the process prints until it ends, and says how it ended. `None`: its supervisor was killed before
+    /// it could tell.
+    pub(crate) fn follow(&self, events: &mut Events) -> Option<ExitStatus> {
         loop {
             match events.next() {
                 Ok(Some(Event::Output(bytes))) => self.tell(ProcessEvent::Output(bytes)),
-                Ok(Some(Event::Exited(status))) => return status,
+                Ok(Some(Event::Exited(status))) => return Some(status),
                 Ok(Some(Event::Started { .. } | Event::Failed(_))) => {}
                 Ok(None) | Err(_) => return self.status_on_record(),
             }
         }
     }
 
-    /// The line to the supervisor broke: what it wrote down counts. A supervisor that was killed wrote nothing, and
-    /// its process was killed with it.
-    fn status_on_record(&self) -> ExitStatus {
-        const SIGKILL: u8 = 9;
+    /// The line to the supervisor broke: what it wrote down counts.
+    fn status_on_record(&self) -> Option<ExitStatus> {
         match kleene_supervisor::exit_record(&self.run_dir) {
-            Ok(Some(record)) => record.status,
-            Ok(None) => ExitStatus::Signal(SIGKILL),
+            Ok(record) => record.map(|record| record.status),
             Err(error) => {
                 tracing::warn!(exec = %self.exec, %error, "the exit status is unknown");
-                ExitStatus::Signal(SIGKILL)
+                None
             }
         }
     }

@@ -12,10 +12,11 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fchmod, fstat, mkdirat, openat,
-        statat, unlinkat,
+        AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, chownat, fchmod, fchown, fstat, mkdirat,
+        openat, statat, unlinkat,
     },
     io::{Errno, Result},
+    process::getegid,
 };
 
 /// Owner and group, as numbers: names mean nothing across roots.
@@ -83,6 +84,7 @@ pub(crate) fn ensure_dir(dir: impl AsFd, name: &OsStr) -> Result<OwnedFd> {
     match mkdirat(&dir, name, Mode::RWXU) {
         Ok(()) => {
             let made = open_dir(&dir, name)?;
+            own(&made)?;
             fchmod(&made, Mode::from_raw_mode(0o755))?;
             Ok(made)
         }
@@ -94,7 +96,14 @@ pub(crate) fn ensure_dir(dir: impl AsFd, name: &OsStr) -> Result<OwnedFd> {
 /// Creates a file that must not exist, readable by us alone until the caller sets its mode.
 pub(crate) fn create_file(dir: impl AsFd, name: &OsStr) -> Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(dir, name, flags, Mode::RUSR | Mode::WUSR).map(File::from)
+    let made = openat(dir, name, flags, Mode::RUSR | Mode::WUSR)?;
+    own(&made)?;
+    Ok(File::from(made))
+}
+
+/// Makes our group that of something new. BSD gives it its directory's.
+fn own(made: &OwnedFd) -> Result<()> {
+    fchown(made, None, Some(getegid()))
 }
 
 /// Opens a regular file for reading; `Err(kind)` inside if it is something else. A device is never opened, since that

@@ -213,8 +213,8 @@ fn enter(dir: &OwnedFd, name: &OsStr, missing: Missing) -> rustix::io::Result<En
     };
     match opened {
         Ok(entered) => Ok(Entered::Directory(entered)),
-        // What O_NOFOLLOW says to a link: ENOTDIR or ELOOP on Linux, EMLINK on FreeBSD.
-        Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK) => {
+        // What O_NOFOLLOW says to a link: ENOTDIR or ELOOP on Linux, EMLINK on FreeBSD, where EOPNOTSUPP is for sockets.
+        Err(Errno::NOTDIR | Errno::LOOP | Errno::MLINK | Errno::OPNOTSUPP) => {
             Ok(read_link(dir, name)?.map_or(Entered::Other, Entered::Link))
         }
         Err(error) => Err(error),

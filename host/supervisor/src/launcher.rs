@@ -29,6 +29,8 @@ pub struct Launched {
     pub process: Box<dyn Running>,
     /// The supervisor's ends of its standard descriptors.
     pub io: ProcessIo,
+    /// What was read of its output already, to see how its start went.
+    pub printed: Vec<u8>,
 }
 
 /// A hold on a running process.

@@ -25,5 +25,5 @@ pub use launcher::{LaunchError, Launched, Launcher, ProcessIo, ProcessPipes, Run
 pub use log::LogEntry;
 pub use protocol::{Event, Input, LONGEST_PAYLOAD};
 pub use run::run;
-pub use run_dir::{ExitRecord, attach, exit_record, is_alive};
+pub use run_dir::{ExitRecord, LONGEST_RUN_ROOT, attach, exit_record, is_alive};
 pub use spawn::{reap, spawn};

@@ -63,7 +63,7 @@ fn supervise(launcher: &dyn Launcher, run_dir: &Path) -> Result<(), LaunchError>
             pid: launched.process.pid(),
         },
     );
-    let Launched { process, io } = launched;
+    let Launched { process, io, printed } = launched;
     let mut supervisor = Supervisor {
         listener,
         client,
@@ -72,6 +72,7 @@ fn supervise(launcher: &dyn Launcher, run_dir: &Path) -> Result<(), LaunchError>
         log,
         log_failed: false,
     };
+    supervisor.carry(&printed);
     let status = supervisor.carry_until_the_end()?;
     supervisor.finish(RunDir(run_dir), status)
 }
@@ -255,12 +256,17 @@ impl Supervisor {
     /// Carries one portion of output; how much it was.
     fn read_output(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.streams.read_output(buffer)?;
-        if count > 0 {
-            let kept = self.log.append(&buffer[..count]);
-            self.complain_about_log(kept);
-            tell(&mut self.client, &Event::Output(buffer[..count].to_vec()));
-        }
+        self.carry(&buffer[..count]);
         Ok(count)
+    }
+
+    fn carry(&mut self, printed: &[u8]) {
+        if printed.is_empty() {
+            return;
+        }
+        let kept = self.log.append(printed);
+        self.complain_about_log(kept);
+        tell(&mut self.client, &Event::Output(printed.to_vec()));
     }
 
     /// Output that was printed before the end and not yet read: at most what a pipe holds, because others in the jail

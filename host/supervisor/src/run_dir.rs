@@ -27,6 +27,14 @@ use crate::error::{AboutFile, Error, Result};
 /// How long a supervisor may take from its start to its socket.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How many bytes the path above all run directories may have, if that matters: elsewhere than on Linux a supervisor is
+/// found by the whole path of its socket, which holds 103 (unix(4)), and `/<container id>/<exec id>/attach.sock` is behind.
+pub const LONGEST_RUN_ROOT: Option<usize> = if cfg!(target_os = "linux") {
+    None
+} else {
+    Some(103 - 38)
+};
+
 /// How and when a process ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExitRecord {

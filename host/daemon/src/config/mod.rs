@@ -243,6 +243,14 @@ pub enum ConfigError {
         /// Its value.
         path: PathBuf,
     },
+    /// Sockets below a directory could not be reached.
+    #[error("run_dir is '{}', which is {} bytes long: sockets below it are only reached up to {longest}", path.display(), path.as_os_str().len())]
+    TooLong {
+        /// Its value.
+        path: PathBuf,
+        /// How many bytes it may have.
+        longest: usize,
+    },
     /// On FreeBSD everything lasts in a dataset.
     #[error("kleene_root is '{}': on FreeBSD it is a dataset, such as zroot/kleene", given.display())]
     NoDataset {
@@ -368,6 +376,14 @@ impl Config {
                     path: path.to_owned(),
                 });
             }
+        }
+        if let Some(longest) = kleene_supervisor::LONGEST_RUN_ROOT
+            && self.run_dir.as_os_str().len() > longest
+        {
+            return Err(ConfigError::TooLong {
+                path: self.run_dir.clone(),
+                longest,
+            });
         }
         if self.platform() == PlatformKind::FreeBsd && self.dataset().is_none() {
             return Err(ConfigError::NoDataset {

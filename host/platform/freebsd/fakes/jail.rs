@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
@@ -78,7 +79,10 @@ pub(crate) fn jail(host: &Host, words: &[&str]) -> Reply {
     match words {
         ["-c", parameters @ ..] => create(host, parameters),
         ["-m", parameters @ ..] => host.change(|state| modify(state, parameters)),
-        ["-r" | "-R", name] => remove(host, name),
+        ["-r" | "-R", name] => {
+            ask_to_end(host, name);
+            remove(host, name)
+        }
         _ => no("usage: jail [-c | -r | -R] …\n"),
     }
 }
@@ -103,6 +107,9 @@ fn modify(state: &mut State, words: &[&str]) -> Reply {
             .map(str::to_owned)
             .collect()
     };
+    if order.last("nopersist").is_some() {
+        jail.persist = false;
+    }
     if let Some(addresses) = order.last("ip4.addr") {
         jail.ip4 = list(addresses);
     }
@@ -112,22 +119,42 @@ fn modify(state: &mut State, words: &[&str]) -> Reply {
     ok()
 }
 
+/// What jail(8) does before it has the kernel remove a jail: TERM, and time to follow.
+fn ask_to_end(host: &Host, name: &str) {
+    let path = host.change(|state| state.jails.get(name).map(|jail| jail.path.clone()));
+    let Some(path) = path else { return };
+    let deadline = Instant::now() + STOP_TIMEOUT;
+    if signal(&path, Signal::TERM) {
+        while !processes(&path).is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Sends a signal to all processes of a jail; whether there was one.
+fn signal(path: &str, signal: Signal) -> bool {
+    let pids = processes(path);
+    for pid in pids.iter().copied().filter_map(Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, signal);
+    }
+    !pids.is_empty()
+}
+
+/// jail_remove(2): kills whoever is there.
 fn remove(host: &Host, name: &str) -> Reply {
     let path = host.change(|state| state.jails.get(name).map(|jail| jail.path.clone()));
     let Some(path) = path else {
         return no(format!("jail: \"{name}\" not found\n"));
     };
-    while let pids = processes(&path)
-        && !pids.is_empty()
-    {
-        for pid in pids.into_iter().filter_map(Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, Signal::KILL);
-        }
-        std::thread::sleep(std::time::Duration::from_millis(2));
+    while signal(&path, Signal::KILL) {
+        std::thread::sleep(Duration::from_millis(2));
     }
     host.change(|state| forget(state, name));
     ok()
 }
+
+/// How long jail(8) waits for processes that it has asked to end (`stop.timeout`).
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A start: what it was asked for.
 struct Order<'a> {
@@ -164,7 +191,7 @@ impl<'a> Order<'a> {
     }
 }
 
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 30] = [
     "path",
     "name",
     "host.hostname",
@@ -175,6 +202,7 @@ const KNOWN: [&str; 29] = [
     "vnet",
     "vnet.interface",
     "persist",
+    "nopersist",
     "exec.clean",
     "exec.noclean",
     "exec.jail_user",
@@ -252,6 +280,7 @@ fn create(host: &Host, words: &[&str]) -> Reply {
     host.change(|state| {
         if let Some(jail) = state.jails.get_mut(name) {
             jail.starter = 0;
+            jail.persist = order.last("persist").is_some();
         }
         bury(state);
     });
@@ -323,7 +352,8 @@ fn register(state: &mut State, order: &Order<'_>, name: &str, path: &str) -> Res
         jid,
         path: path.to_owned(),
         hostname: order.last("host.hostname").unwrap_or_default().to_owned(),
-        persist: order.last("persist").is_some(),
+        // jail(8) makes it so and takes it back when the first process has ended.
+        persist: true,
         ip4: order.all("ip4.addr").map(str::to_owned).collect(),
         ip6: order.all("ip6.addr").map(str::to_owned).collect(),
         starter: std::process::id(),
@@ -472,7 +502,9 @@ pub(crate) fn jls(state: &State, words: &[&str]) -> Reply {
         .map(line)
         .collect();
     if let (Some(wanted), true) = (wanted, jails.is_empty()) {
-        return no(format!("jls: jail \"{wanted}\" not found\n"));
+        let is_dying = state.dying.contains_key(*wanted);
+        let what = if is_dying { "is dying" } else { "not found" };
+        return no(format!("jls: jail \"{wanted}\" {what}\n"));
     }
     say(format!(
         "{}\n",
@@ -488,7 +520,7 @@ pub(crate) fn ps(state: &State, words: &[&str]) -> Reply {
         .copied()
         .unwrap_or_default();
     let Some(jail) = state.jails.get(wanted) else {
-        return no(format!("ps: jail \"{wanted}\" not found\n"));
+        return no(format!("ps: Invalid jail id: {wanted}\n"));
     };
     let pids = processes(&jail.path);
     let process: Vec<_> = pids

@@ -7,16 +7,16 @@ use crate::{Reply, no, say};
 
 pub(crate) fn netstat(state: &State, words: &[&str]) -> Reply {
     let statistics = match words {
-        ["--libxo", "json", "-in"] => json!({"interface": addresses(state)}),
-        ["--libxo", "json", "-rn"] => json!({"route-information": {"route-table": {"rt-family": [
+        ["--libxo", "json", "-inW"] => json!({"interface": addresses(state)}),
+        ["--libxo", "json", "-rnW"] => json!({"route-information": {"route-table": {"rt-family": [
             {"address-family": "Internet", "rt-entry": [
                 {"destination": "default", "gateway": "10.0.2.2", "flags": "UGS", "interface-name": "vtnet0"},
             ]},
         ]}}}),
-        ["--libxo", "json", "-an", "-f", "inet"] => json!({"socket": [
+        ["--libxo", "json", "-anW", "-f", "inet"] => json!({"socket": [
             {"protocol": "tcp4", "local": {"address": "*", "port": "22"}, "remote": {"address": "*", "port": "*"}, "tcp-state": "LISTEN     "},
         ]}),
-        ["--libxo", "json", "-an", "-f", "inet6"] => json!({"socket": []}),
+        ["--libxo", "json", "-anW", "-f", "inet6"] => json!({"socket": []}),
         _ => return no("usage: netstat\n"),
     };
     say(format!("{}\n", json!({"statistics": statistics})))

@@ -4,7 +4,18 @@ use crate::state::State;
 use crate::{Reply, no, ok, say};
 
 pub(crate) fn pfctl(state: &mut State, words: &[&str], input: &str) -> Reply {
+    if !state.modules.contains("pf") {
+        return no("pfctl: /dev/pf: No such file or directory\n");
+    }
     match words {
+        ["-v", "-s", "Interfaces"] => say(state
+            .interfaces
+            .keys()
+            .map(|name| {
+                let skips = state.main_ruleset.contains(&format!("set skip on {name}"));
+                format!("{name}{}\n", if skips { " (skip)" } else { "" })
+            })
+            .collect::<String>()),
         ["-e"] if state.pf_enabled => no("pfctl: pf already enabled\n"),
         ["-e"] => {
             state.pf_enabled = true;
@@ -59,7 +70,7 @@ fn of_main(state: &State, translation: bool) -> String {
     let lines = state
         .main_ruleset
         .iter()
-        .filter(|line| is_translation(line) == translation);
+        .filter(|line| is_translation(line) == translation && !line.starts_with("set "));
     lines.map(|line| format!("{line}\n")).collect()
 }
 

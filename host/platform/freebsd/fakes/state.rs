@@ -106,6 +106,7 @@ impl Host {
             ]
             .map(str::to_owned)
             .to_vec(),
+            modules: BTreeSet::from(["pf".to_owned()]),
             ..State::default()
         };
         for (name, value) in [
@@ -199,6 +200,15 @@ fn fail(directory: &Path, error: &io::Error) -> ! {
 }
 
 impl State {
+    /// Takes the root of dying jails from under them.
+    pub(crate) fn let_go(&mut self, mountpoint: &Path) {
+        for jail in self.dying.values_mut() {
+            if Path::new(&jail.path) == mountpoint {
+                jail.path.clear();
+            }
+        }
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         self.next += 1;
         self.next

@@ -38,7 +38,12 @@ pub(crate) fn zfs(state: &mut State, host: &Host, words: &[&str], input: &str) -
         (Some(&"destroy"), [name]) if flags.contains(&"-d") => pool.release(state, name),
         (Some(&"destroy"), [name]) => pool.destroy(state, name, flags.contains(&"-r")),
         (Some(&"mount"), [name]) => pool.mount(state, name),
-        (Some(&"unmount"), [name]) => pool.unmount(state, name),
+        (Some(&"unmount"), [name]) => {
+            if flags.contains(&"-f") {
+                state.let_go(&pool.mountpoint(name));
+            }
+            pool.unmount(state, name)
+        }
         (Some(&"set"), [setting, name]) => set(state, setting, name),
         (Some(&"list"), [name]) => pool.list(state, words, name),
         (Some(&"list"), []) => pool.list_pools(state, words),
@@ -260,7 +265,11 @@ impl Pool<'_> {
             .mounts
             .iter()
             .any(|mount| mount.node.starts_with(&*mountpoint.to_string_lossy()))
-            || crate::jail::is_used(&mountpoint);
+            || crate::jail::is_used(&mountpoint)
+            || state
+                .dying
+                .values()
+                .any(|jail| Path::new(&jail.path) == mountpoint);
         if is_used {
             let mountpoint = mountpoint.display();
             return Err(no(format!(

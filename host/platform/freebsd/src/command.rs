@@ -454,7 +454,7 @@ mod tests {
     #[test]
     fn a_program_put_in_front_is_taken() {
         let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/bin/true", directory.path().join("false")).unwrap();
+        std::os::unix::fs::symlink("/bin/echo", directory.path().join("false")).unwrap();
         let command = Command::new(Program("/usr/bin/false"));
         assert!(Tools::with_in_front(directory.path()).run(&command).is_ok());
         assert!(Tools::of_the_host().run(&command).is_err());

@@ -261,7 +261,18 @@ impl Datasets {
         self.tools
             .unmount_views_below(&self.mountpoint(name))
             .or_failed(action)?;
-        match self.tools.run(&zfs::unmount(&self.full(name))) {
+        let full = self.full(name);
+        let mut unmounted = self.tools.run(&zfs::unmount(&full));
+        if let Err(error) = &unmounted
+            && matches!(refusal(error), Refusal::Busy(_))
+            && self
+                .tools
+                .is_held_by_the_dead(&self.mountpoint(name))
+                .or_failed(action)?
+        {
+            unmounted = self.tools.run(&zfs::unmount_by_force(&full));
+        }
+        match unmounted {
             Err(error) if refusal(&error) == Refusal::NotMounted => Ok(()),
             unmounted => self.absent_is_fine(unmounted, object(name), action),
         }

@@ -64,14 +64,21 @@ pub(crate) fn run_line_outside(line: &str) -> Command {
     Command::new(Program("/bin/sh")).args(["-c", line])
 }
 
-/// Removes a jail at once and kills what is left in it. `-r` would do the same after up to ten seconds.
+/// Removes a jail and kills what is left in it. Whoever is in a hurry kills that before: jail(8) asks first, and waits for
+/// up to ten seconds.
 pub(crate) fn remove(jail: &Id) -> Command {
     Command::new(JAIL).args(["-R", jail.as_str()])
 }
 
-/// Whether an error says that there is no such jail.
+/// Has a jail end with its last process, if it was made to. jail(8) sees to that itself when the first process has ended,
+/// unless it was killed before.
+pub(crate) fn end_with_processes(jail: &Id) -> Command {
+    modify(jail, ["nopersist"])
+}
+
+/// Whether an error says that there is no such jail, or none any more.
 pub(crate) fn is_absence(error: &ToolError) -> bool {
-    error.says("not found")
+    error.says("not found") || error.says("is dying")
 }
 
 /// The arguments of env(1): variables, program, its arguments.

@@ -48,6 +48,11 @@ pub(crate) fn find(id: &Id) -> Command {
     list().args(["-j", id.as_str()])
 }
 
+/// All jails, even those that are dying.
+pub(crate) fn list_dying() -> Command {
+    list().arg("-d")
+}
+
 /// One jail, even if it is dying.
 pub(crate) fn find_dying(id: &Id) -> Command {
     list().args(["-d", "-j", id.as_str()])
@@ -58,9 +63,9 @@ pub(crate) fn processes(id: &Id) -> Command {
     Command::new(PS).args(["--libxo", "json", "-J", id.as_str(), "-o", "pid,ppid"])
 }
 
-/// Whether an error says that there is no such jail.
+/// Whether an error says that there is no such jail, or none any more: one that dies slowly is as good as gone.
 pub(crate) fn is_absence(error: &ToolError) -> bool {
-    error.says("not found")
+    error.says("not found") || error.says("is dying")
 }
 
 /// Reads [`list`] and its like.

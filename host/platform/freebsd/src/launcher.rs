@@ -79,6 +79,7 @@ impl FreeBsdLauncher {
                 jail_dir: jail_dir.to_owned(),
             }),
             io: io.ours,
+            printed: io.printed,
         })
     }
 
@@ -100,19 +101,18 @@ impl FreeBsdLauncher {
         let command = jail::create(jail, &launch.process, user.as_ref());
         tracing::debug!(%command, "starting");
         let step = || format!("start jail '{}'", jail.id);
-        let (mut process, io) =
+        let (mut process, mut io) =
             process::start(self.tools.process(&command), launch.process.terminal).step(step)?;
         while self.tools.find_jail(&jail.id).step(step)?.is_none() {
-            match process.ended().step(step)? {
+            let ended = process.ended().step(step)?;
+            io.gather().step(step)?;
+            match ended {
                 None => thread::sleep(GLANCE),
                 Some(ExitStatus::Code(0)) => break,
-                Some(_) => {
-                    let printed = io.peek().step(step)?;
-                    match refusal(&String::from_utf8_lossy(&printed)) {
-                        Some(reason) => return Err(Error::Refused(reason)),
-                        None => break,
-                    }
-                }
+                Some(_) => match refusal(&String::from_utf8_lossy(&io.printed)) {
+                    Some(reason) => return Err(Error::Refused(reason)),
+                    None => break,
+                },
             }
         }
         Ok((process, io))
@@ -163,11 +163,15 @@ impl FreeBsdLauncher {
         let user = users::user_in(&root, &launch.process.user)?;
         let command = jail::join(id, &launch.process, user.as_ref());
         tracing::debug!(%command, "starting");
-        let started = process::start(self.tools.process(&command), launch.process.terminal);
+        let mut command = self.tools.process(&command);
+        // jexec(8) becomes the program, so that ends with its supervisor, too.
+        kleene_platform::end_with_starter(&mut command, None);
+        let started = process::start(command, launch.process.terminal);
         let (process, io) = started.step(|| format!("start a process in jail '{id}'"))?;
         Ok(Launched {
             process: Box::new(process),
             io: io.ours,
+            printed: io.printed,
         })
     }
 }
@@ -241,8 +245,18 @@ impl Running for FirstOfJail {
     }
 
     fn clean_up(&mut self) -> std::result::Result<(), LaunchError> {
-        if self.tools.find_jail(&self.launch.jail.id)?.is_none() {
-            self.tools.unmount_views_below(&self.launch.jail.root)?;
+        let jail = &self.launch.jail;
+        let stays = Parameters(&jail.parameters).switch("persist", false);
+        // Killed by a Ctrl-C, say, jail(8) leaves a jail that would stay without processes.
+        if !stays
+            && self.tools.find_jail(&jail.id)?.is_some()
+            && let Err(error) = self.tools.run(&jail::end_with_processes(&jail.id))
+            && !jail::is_absence(&error)
+        {
+            return Err(error.into());
+        }
+        if self.tools.find_jail(&jail.id)?.is_none() {
+            self.tools.unmount_views_below(&jail.root)?;
             JailFile::forget(&self.jail_dir)?;
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! netstat(1), which prints JSON: addresses of interfaces, default routes, and sockets that wait for others.
+//! netstat(1), which prints JSON: addresses of interfaces, default routes, and sockets that wait for others. Without `-W`
+//! it cuts names and addresses to the width of its columns, in JSON as well.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,16 +21,16 @@ pub(crate) struct InterfaceAddress {
 }
 
 pub(crate) fn addresses() -> Command {
-    Command::new(NETSTAT).args(["--libxo", "json", "-in"])
+    Command::new(NETSTAT).args(["--libxo", "json", "-inW"])
 }
 
 pub(crate) fn routes() -> Command {
-    Command::new(NETSTAT).args(["--libxo", "json", "-rn"])
+    Command::new(NETSTAT).args(["--libxo", "json", "-rnW"])
 }
 
 /// The sockets of one family, `inet` or `inet6`.
 pub(crate) fn sockets(family: &str) -> Command {
-    Command::new(NETSTAT).args(["--libxo", "json", "-an", "-f", family])
+    Command::new(NETSTAT).args(["--libxo", "json", "-anW", "-f", family])
 }
 
 #[derive(Deserialize)]

@@ -35,18 +35,27 @@ pub(crate) fn add_lines(tools: &Tools, path: &Path) -> Result<(), SetupError> {
         path: path.to_owned(),
         source,
     };
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        text => text.map_err(file)?,
+    // Whom it may be read by, and where it really is, are the administrator's choice.
+    let (path, text, permissions) = match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => (path.to_owned(), String::new(), None),
+        path => {
+            let path = path.map_err(file)?;
+            let text = fs::read_to_string(&path).map_err(file)?;
+            let permissions = fs::metadata(&path).map_err(file)?.permissions();
+            (path, text, Some(permissions))
+        }
     };
     let unfinished = PathBuf::from(format!("{}.kleene", path.display()));
     fs::write(&unfinished, with_lines(&text)).map_err(file)?;
+    if let Some(permissions) = permissions {
+        fs::set_permissions(&unfinished, permissions).map_err(file)?;
+    }
     let checked = tools.run(&pfctl::check_file(&unfinished.display().to_string()));
     if let Err(error) = checked {
         fs::remove_file(&unfinished).map_err(file)?;
         return Err(error.into());
     }
-    fs::rename(&unfinished, path).map_err(file)?;
+    fs::rename(&unfinished, &path).map_err(file)?;
     tools.run(&pfctl::load_file(&path.display().to_string()))?;
     Ok(())
 }
@@ -76,6 +85,8 @@ fn first_filter(lines: &[&str]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -100,7 +111,7 @@ mod tests {
     #[test]
     fn a_file_that_pf_does_not_take_stays_as_it_was() {
         let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/bin/false", directory.path().join("pfctl")).unwrap();
+        std::os::unix::fs::symlink("/bin/mkdir", directory.path().join("pfctl")).unwrap();
         let path = directory.path().join("pf.conf");
         fs::write(&path, "nonsense\n").unwrap();
         assert!(add_lines(&Tools::with_in_front(directory.path()), &path).is_err());
@@ -111,9 +122,23 @@ mod tests {
     #[test]
     fn a_file_that_pf_takes_is_put_in_place() {
         let directory = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/bin/true", directory.path().join("pfctl")).unwrap();
+        std::os::unix::fs::symlink("/bin/echo", directory.path().join("pfctl")).unwrap();
         let path = directory.path().join("pf.conf");
         add_lines(&Tools::with_in_front(directory.path()), &path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), with_lines(""));
+    }
+
+    #[test]
+    fn a_link_stays_one_and_a_file_as_secret_as_it_was() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/echo", directory.path().join("pfctl")).unwrap();
+        let [real, link] = ["site.conf", "pf.conf"].map(|name| directory.path().join(name));
+        fs::write(&real, "pass all\n").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        add_lines(&Tools::with_in_front(directory.path()), &link).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_to_string(&real).unwrap(), with_lines("pass all\n"));
+        assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -53,6 +53,17 @@ pub(crate) fn show_nat() -> Command {
     Command::new(PFCTL).args(["-s", "nat"])
 }
 
+/// The interfaces that pf knows, one per line, and whether it skips them.
+pub(crate) fn show_interfaces() -> Command {
+    Command::new(PFCTL).args(["-v", "-s", "Interfaces"])
+}
+
+/// Whether [`show_interfaces`] says that pf does not look at an interface.
+pub(crate) fn skips(printed: &str, interface: &str) -> bool {
+    let skipped = format!("{interface} (skip)");
+    printed.lines().any(|line| line.trim() == skipped)
+}
+
 /// The anchors directly below ours, one per line.
 pub(crate) fn show_anchors() -> Command {
     Command::new(PFCTL).args(["-s", "Anchors", "-a", "kleene"])

@@ -29,47 +29,42 @@ pub(crate) struct Process {
     reaped: Arc<Mutex<bool>>,
 }
 
-/// What of a process' descriptors the supervisor holds.
+/// What of a process' descriptors the supervisor holds: its own ends alone. A terminal that anybody else has open when
+/// the process that leads its session ends is revoked (kern_exit.c), and with it goes what nobody has read yet.
 #[derive(Debug)]
 pub(crate) struct Io {
-    /// The supervisor's ends.
     pub(crate) ours: ProcessIo,
-    /// Where the process writes, open here too: what was read too early can be written back.
-    pub(crate) output: OwnedFd,
+    /// What was read so far.
+    pub(crate) printed: Vec<u8>,
 }
 
 /// Starts a process with a terminal of its own, or with pipes.
 pub(crate) fn start(mut command: Command, terminal: Option<WindowSize>) -> io::Result<(Process, Io)> {
-    let io = match terminal {
+    let ours = match terminal {
         Some(size) => {
             let Terminal { master, slave } = Terminal::open(size)?;
             command
                 .env("TERM", "xterm")
                 .stdin(slave.try_clone()?)
                 .stdout(slave.try_clone()?)
-                .stderr(slave.try_clone()?);
+                .stderr(slave);
             control_terminal(&mut command);
-            Io {
-                ours: ProcessIo::Terminal(master),
-                output: slave,
-            }
+            ProcessIo::Terminal(master)
         }
         None => {
             let (ours, theirs) = ProcessIo::pipes()?;
             command
                 .stdin(Stdio::from(theirs.input))
                 .stdout(theirs.output.try_clone()?)
-                .stderr(theirs.output.try_clone()?);
-            Io {
-                ours,
-                output: theirs.output,
-            }
+                .stderr(theirs.output);
+            ours
         }
     };
     let child = command.spawn()?;
     // The command holds the process' ends as long as it lives, and with them the end of output would not be noticed.
     drop(command);
-    Ok((Process::watch(child)?, io))
+    let printed = Vec::new();
+    Ok((Process::watch(child)?, Io { ours, printed }))
 }
 
 /// Makes standard input the controlling terminal of the process, which leads a session of its own.
@@ -194,24 +189,28 @@ impl Running for Process {
 }
 
 impl Io {
-    /// What was printed so far; it stays to be read.
-    pub(crate) fn peek(&self) -> io::Result<Vec<u8>> {
-        let from = match &self.ours {
+    /// Reads what was printed since, as far as it is there: at most what anybody wants to see of a start.
+    pub(crate) fn gather(&mut self) -> io::Result<()> {
+        const ENOUGH: u64 = 1024 * 1024;
+        let output = match &self.ours {
             ProcessIo::Terminal(master) => master,
             ProcessIo::Pipes { output, .. } => output,
         };
-        for fd in [from, &self.output] {
-            let flags = rustix::fs::fcntl_getfl(fd)?;
-            rustix::fs::fcntl_setfl(fd, flags | OFlags::NONBLOCK)?;
+        let flags = rustix::fs::fcntl_getfl(output)?;
+        rustix::fs::fcntl_setfl(output, flags | OFlags::NONBLOCK)?;
+        let read = File::from(output.try_clone()?)
+            .take(ENOUGH)
+            .read_to_end(&mut self.printed);
+        match read {
+            // Linux says EIO of a terminal that nobody has open any more.
+            Err(error)
+                if error.kind() != io::ErrorKind::WouldBlock
+                    && error.raw_os_error() != Some(rustix::io::Errno::IO.raw_os_error()) =>
+            {
+                Err(error)
+            }
+            _ => Ok(()),
         }
-        let mut printed = Vec::new();
-        match File::from(from.try_clone()?).read_to_end(&mut printed) {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
-            _ => {}
-        }
-        // It fits: that much was in there.
-        File::from(self.output.try_clone()?).write_all(&printed)?;
-        Ok(printed)
     }
 }
 
@@ -225,6 +224,20 @@ mod tests {
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
         start(command, terminal).unwrap()
+    }
+
+    /// How it ended and what it printed.
+    fn outcome(process: &mut Process, io: &mut Io) -> (ExitStatus, String) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let ended = process.ended().unwrap();
+            io.gather().unwrap();
+            if let Some(status) = ended {
+                return (status, String::from_utf8(io.printed.clone()).unwrap());
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn end_of(process: &mut Process) -> ExitStatus {
@@ -256,23 +269,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_looked_at_can_still_be_read() {
+    fn what_is_printed_is_gathered() {
         for terminal in [None, Some(WindowSize::default())] {
-            let (mut process, io) = shell("echo out; echo err >&2", terminal);
-            end_of(&mut process);
-            assert_eq!(io.peek().unwrap(), b"out\nerr\n", "{terminal:?}");
-            assert_eq!(io.peek().unwrap(), b"out\nerr\n", "{terminal:?}");
+            let (mut process, mut io) = shell("echo out; sleep 0.05; echo err >&2", terminal);
+            let (status, printed) = outcome(&mut process, &mut io);
+            assert_eq!(status, ExitStatus::Code(0));
+            assert_eq!(printed, "out\nerr\n", "{terminal:?}");
         }
     }
 
     #[test]
     fn a_terminal_is_the_controlling_one_and_has_its_size() {
-        let (mut process, io) = shell(
+        let (mut process, mut io) = shell(
             "stty size; [ -t 0 ] && echo typed < /dev/tty && echo terminal >/dev/tty",
             Some(WindowSize { rows: 50, cols: 132 }),
         );
-        assert_eq!(end_of(&mut process), ExitStatus::Code(0));
-        let printed = String::from_utf8(io.peek().unwrap()).unwrap();
+        let (status, printed) = outcome(&mut process, &mut io);
+        assert_eq!(status, ExitStatus::Code(0));
         assert_eq!(printed, "50 132\ntyped\nterminal\n");
     }
 }

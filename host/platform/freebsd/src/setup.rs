@@ -1,6 +1,7 @@
 //! Is this host able to run containers, and what has to be done if it is not? For `kleened init`, which does it, and for
 //! `klee system doctor`, which says it.
 
+use std::iter;
 use std::path::Path;
 
 use crate::command::{Command, ToolError, Tools};
@@ -103,27 +104,49 @@ impl Problem {
     }
 }
 
-/// Looks at everything and changes nothing. `root` is the dataset that holds all others.
-#[must_use]
-pub fn check_host(tools: &Tools, root: &str) -> Vec<Check> {
-    let mut checks = vec![check("release of FreeBSD", release(tools))];
-    checks.extend(MODULES.map(|name| check(format!("kernel module {name}"), module(tools, name))));
-    checks.extend(VARIABLES.map(|(file, name)| {
+/// Looks at everything, one after the other, and changes nothing. What is asked for was not looked at before: who mends
+/// each problem when it is told finds the next thing as it is then. `root` is the dataset that holds all others.
+pub fn check_host<'a>(tools: &'a Tools, root: &'a str) -> impl Iterator<Item = Check> + 'a {
+    type Look = fn(&Tools, &str) -> Found;
+    let modules = MODULES.map(|name| (format!("kernel module {name}"), name));
+    let variables = VARIABLES.map(|(file, name)| {
         let file_name = file.unwrap_or("/etc/rc.conf");
-        check(format!("{name} in {file_name}"), variable(tools, file, name))
-    }));
-    checks.push(check("kld_list in /etc/rc.conf", loaded_at_boot(tools)));
-    checks.extend([
-        check(format!("pool {}", zpool::pool_of(root)), pool(tools, root)),
-        check(format!("dataset {root}"), dataset(tools, root)),
-        check("devices of jails (ruleset 4 of devfs)", devices(tools)),
-        check("network stacks of jails (VIMAGE)", vimage(tools)),
-        check("resource limits of jails (RACCT)", limits(tools)),
-        check("packet filter", filter(tools)),
-        check("anchors in the packet filter's ruleset", anchors(tools)),
-        check("packet filter on bridges", bridges(tools)),
-    ]);
-    checks
+        (format!("{name} in {file_name}"), file, name)
+    });
+    let (pool_name, dataset_name) = (
+        format!("pool {}", zpool::pool_of(root)),
+        format!("dataset {root}"),
+    );
+    let rest: [(&str, Look); 10] = [
+        ("kld_list in /etc/rc.conf", |tools, _| loaded_at_boot(tools)),
+        (&pool_name, pool),
+        (&dataset_name, dataset),
+        ("devices of jails (ruleset 4 of devfs)", |tools, _| devices(tools)),
+        ("network stacks of jails (VIMAGE)", |tools, _| vimage(tools)),
+        ("resource limits of jails (RACCT)", |tools, _| limits(tools)),
+        ("packet filter", |tools, _| filter(tools)),
+        ("anchors in the packet filter's ruleset", |tools, _| {
+            anchors(tools)
+        }),
+        ("packet filter on loopback", |tools, _| skipped(tools)),
+        ("packet filter on bridges", |tools, _| bridges(tools)),
+    ];
+    let rest = rest.map(|(what, look)| (what.to_owned(), look));
+    iter::once_with(|| check("release of FreeBSD", release(tools)))
+        .chain(
+            modules
+                .into_iter()
+                .map(|(what, name)| check(what, module(tools, name))),
+        )
+        .chain(
+            variables
+                .into_iter()
+                .map(|(what, file, name)| check(what, variable(tools, file, name))),
+        )
+        .chain(
+            rest.into_iter()
+                .map(|(what, look)| check(what, look(tools, root))),
+        )
 }
 
 fn check(what: impl Into<String>, found: Result<Option<Problem>, ToolError>) -> Check {
@@ -262,18 +285,42 @@ fn limits(tools: &Tools) -> Found {
 }
 
 fn filter(tools: &Tools) -> Found {
-    let enabled = pfctl::parse_status(&tools.run(&pfctl::status())?);
+    let enabled = pfctl::parse_status(&asked(tools, &pfctl::status())?);
     Ok((!enabled).then(|| Problem::to_run("it is not enabled", vec![pfctl::enable()])))
 }
 
+/// What pfctl(8) answers; nothing as long as pf is not loaded, which is said elsewhere.
+fn asked(tools: &Tools, command: &Command) -> Result<String, ToolError> {
+    match tools.run(command) {
+        Err(error) if error.says("/dev/pf") => Ok(String::new()),
+        answer => answer,
+    }
+}
+
 fn anchors(tools: &Tools) -> Found {
-    let nat = tools.run(&pfctl::show_nat())?;
-    let rules = tools.run(&pfctl::show_rules())?;
+    let nat = asked(tools, &pfctl::show_nat())?;
+    let rules = asked(tools, &pfctl::show_rules())?;
     let missing = pfctl::missing_lines(&nat, &rules);
     Ok((!missing.is_empty()).then(|| Problem {
         reason: "without them published ports and isolation of networks have no effect".to_owned(),
         advice: format!("add to {}: {}", pf_conf::PATH, missing.join("; ")),
         mend: Mend::AnchorLines,
+    }))
+}
+
+/// All that goes from one address of the host's to another crosses its loopback interface: containers without a network
+/// stack of their own would reach each other whatever the rules say.
+fn skipped(tools: &Tools) -> Found {
+    let skips = pfctl::skips(&asked(tools, &pfctl::show_interfaces())?, "lo0");
+    Ok(skips.then(|| {
+        Problem::with_advice(
+            "it does not look at lo0: rules between containers with addresses of the host have no effect",
+            format!(
+                "take `set skip on lo0` out of {}, then: pfctl -f {}",
+                pf_conf::PATH,
+                pf_conf::PATH
+            ),
+        )
     }))
 }
 

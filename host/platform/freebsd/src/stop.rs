@@ -34,6 +34,14 @@ impl Tools {
         }
     }
 
+    /// Whether a directory is in use only by jails that were removed and that the kernel has not let go of, often because
+    /// of open connections.
+    pub(crate) fn is_held_by_the_dead(&self, directory: &Path) -> crate::command::Result<bool> {
+        let mut jails = self.read(&jls::list_dying(), jls::parse_list)?;
+        jails.retain(|jail| Path::new(&jail.path).starts_with(directory));
+        Ok(!jails.is_empty() && jails.iter().all(Jail::is_dying))
+    }
+
     /// The first process of a jail, as long as it and jail(8), which started it, run.
     pub(crate) fn first_process(&self, id: &Id, maker: u32) -> crate::command::Result<Option<Pid>> {
         let processes = self.processes(id)?;
@@ -43,11 +51,15 @@ impl Tools {
     /// The processes of a jail; none if there is no such jail.
     fn processes(&self, id: &Id) -> crate::command::Result<Vec<Process>> {
         match self.read(&jls::processes(id), jls::parse_processes) {
-            // ps(1) fails without a word where it finds nobody.
-            Err(error) if error.complaint().trim().is_empty() || jls::is_absence(&error) => match error {
-                crate::ToolError::Failed { .. } => Ok(Vec::new()),
-                error => Err(error),
-            },
+            // ps(1) fails without a word where it finds nobody, and calls the id invalid where there is no such jail:
+            // it goes with its last process.
+            Err(error @ crate::ToolError::Failed { .. }) => {
+                if error.complaint().trim().is_empty() || self.find_jail(id)?.is_none() {
+                    Ok(Vec::new())
+                } else {
+                    Err(error)
+                }
+            }
             processes => processes,
         }
     }
@@ -133,6 +145,7 @@ fn end(tools: &Tools, jail: &Jail, id: &Id, farewell: &Farewell, grace: Duration
     while !left().is_zero() && !tools.processes(id).step(step)?.is_empty() {
         thread::sleep(GLANCE);
     }
+    kill(tools, id).step(step)?;
     match tools.run(&jail::remove(id)) {
         Err(error) if !jail::is_absence(&error) => return Err(error).step(step),
         _ => {}
@@ -142,6 +155,19 @@ fn end(tools: &Tools, jail: &Jail, id: &Id, farewell: &Farewell, grace: Duration
         run(tools, &jail::run_line_outside(line), DEATH);
     }
     Ok(())
+}
+
+/// Kills what is left in a jail, also what was just being born.
+fn kill(tools: &Tools, id: &Id) -> crate::command::Result<()> {
+    let deadline = Instant::now() + DEATH;
+    loop {
+        let left = tools.processes(id)?;
+        if left.is_empty() || Instant::now() > deadline {
+            return Ok(());
+        }
+        left.iter().for_each(|process| tell(process.pid, Signal::KILL));
+        thread::sleep(GLANCE);
+    }
 }
 
 /// Runs a command of the user's. That it fails or takes too long keeps no jail from ending.

@@ -59,7 +59,8 @@ const LOADER_CONF: &str = "/boot/loader.conf";
 pub(crate) fn set_tunable(name: &str, value: u32) -> Command {
     Command::new(TEE)
         .args(["-a", LOADER_CONF])
-        .input(format!("{name}={value}\n"))
+        // What is there may lack its last newline.
+        .input(format!("\n{name}={value}\n"))
         .running_on()
 }
 

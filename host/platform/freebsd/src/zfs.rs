@@ -92,6 +92,11 @@ pub(crate) fn unmount(dataset: &str) -> Command {
     zfs(["unmount", dataset])
 }
 
+/// Unmounts a dataset whatever uses it.
+pub(crate) fn unmount_by_force(dataset: &str) -> Command {
+    zfs(["unmount", "-f", dataset])
+}
+
 /// `None` lifts the limit.
 pub(crate) fn set_quota(dataset: &str, bytes: Option<u64>) -> Command {
     let value = bytes.map_or_else(|| "none".to_owned(), |bytes| bytes.to_string());

@@ -55,6 +55,7 @@ fn start(launch: &Launch, jail_dir: &Path) -> Result<Launched> {
         Ok((process, io)) => Ok(Launched {
             process: Box::new(FirstOfJail { process, jail }),
             io,
+            printed: Vec::new(),
         }),
         // What could not be started must not stay; of two errors the first is the cause.
         Err(cause) => jail.unmake().and(Err(cause)),
@@ -117,6 +118,7 @@ fn join(launch: &Launch, jail_dir: &Path) -> Result<Launched> {
     Ok(Launched {
         process: Box::new(process),
         io,
+        printed: Vec::new(),
     })
 }
 

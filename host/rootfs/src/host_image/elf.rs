@@ -20,6 +20,9 @@ pub(super) struct Object {
     pub loader: Option<PathBuf>,
     /// `DT_NEEDED`: names, seldom paths, of libraries.
     pub needed: Vec<String>,
+    /// `DT_AUXILIARY` and `DT_FILTER`: libraries that provide what this one only promises, as libsys does for FreeBSD's
+    /// libc from 15 on. A loader goes without one that it does not find.
+    pub stand_ins: Vec<String>,
     /// `DT_RPATH`, searched first and for the libraries of libraries too; void if there is a run path.
     rpaths: Vec<PathBuf>,
     /// `DT_RUNPATH`, searched for the object's own needs only.
@@ -46,6 +49,7 @@ impl Object {
             },
             loader: elf.interpreter.map(PathBuf::from),
             needed: elf.libraries.iter().map(|name| (*name).to_owned()).collect(),
+            stand_ins: stand_ins(&elf),
             rpaths: directories(&elf.rpaths),
             runpaths: directories(&elf.runpaths),
         })
@@ -68,6 +72,18 @@ impl Object {
             inherited.to_vec()
         }
     }
+}
+
+/// The libraries of `DT_AUXILIARY` and `DT_FILTER`.
+fn stand_ins(elf: &Elf<'_>) -> Vec<String> {
+    const DT_AUXILIARY: u64 = 0x7fff_fffd;
+    const DT_FILTER: u64 = 0x7fff_ffff;
+    let entries = elf.dynamic.iter().flat_map(|dynamic| &dynamic.dyns);
+    entries
+        .filter(|entry| [DT_AUXILIARY, DT_FILTER].contains(&entry.d_tag))
+        .filter_map(|entry| elf.dynstrtab.get_at(usize::try_from(entry.d_val).ok()?))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One entry of a run path. `$ORIGIN` is where the object is; entries with other tokens (`$LIB`, `$PLATFORM`: different on each

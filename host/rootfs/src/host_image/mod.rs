@@ -98,6 +98,12 @@ pub fn populate(root: &Root, programs: &[PathBuf]) -> Result<Report> {
                         inherited: inherited.clone(),
                     });
                 }
+                for library in &object.stand_ins {
+                    if let Ok(path) = search.find(library, &object, &wanted.inherited, &wanted.path) {
+                        let inherited = inherited.clone();
+                        todo.push_back(Wanted { path, inherited });
+                    }
+                }
             }
             Needs::Nothing => {}
         }

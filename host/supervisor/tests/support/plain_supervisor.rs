@@ -49,7 +49,11 @@ mod plain {
                 jail: run_dir.join("jail"),
             });
             std::fs::write(&process.jail, "")?;
-            Ok(Launched { process, io })
+            Ok(Launched {
+                process,
+                io,
+                printed: Vec::new(),
+            })
         }
     }
 

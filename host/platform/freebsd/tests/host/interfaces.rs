@@ -135,7 +135,7 @@ fn an_address_of_the_host_is_never_taken_from_it() {
     let remove = Op::RemoveAlias { interface, address };
     assert!(!world.platform.would_change(&remove).unwrap());
     world.platform.apply(&remove).unwrap();
-    assert!(world.tool("netstat --libxo json -in").contains("10.0.2.15"));
+    assert!(world.tool("netstat --libxo json -inW").contains("10.0.2.15"));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_address_of_ours_on_the_hosts_interface_is_remembered_by_the_next_daemon() 
     assert!(!world.platform.would_change(&alias(true)).unwrap());
     assert!(world.platform.would_change(&alias(false)).unwrap());
     world.apply(alias(false)).unwrap();
-    assert!(!world.tool("netstat --libxo json -in").contains("10.0.2.77"));
+    assert!(!world.tool("netstat --libxo json -inW").contains("10.0.2.77"));
 }
 
 #[test]

@@ -6,6 +6,18 @@ use crate::world::World;
 
 const ROOT: &str = "tank/new/kleene";
 
+fn checks(world: &World, root: &str) -> Vec<Check> {
+    check_host(&world.tools(), root).collect()
+}
+
+/// A host whose kernel has nothing but what it was built with.
+fn new_host() -> World {
+    let world = World::new();
+    world.tool("kldunload pf");
+    world.forget_transcript();
+    world
+}
+
 fn report(checks: &[Check]) -> String {
     let line = |check: &Check| match &check.problem {
         None => format!("{}: OK", check.what),
@@ -16,23 +28,19 @@ fn report(checks: &[Check]) -> String {
 
 #[test]
 fn a_new_host_is_told_everything_it_lacks() {
-    let world = World::new();
-    world.forget_transcript();
-    insta::assert_snapshot!(report(&check_host(&world.tools(), ROOT)));
+    let world = new_host();
+    insta::assert_snapshot!(report(&checks(&world, ROOT)));
     assert_eq!(world.transcript(), "", "looking changes nothing");
 }
 
 #[test]
-fn what_was_mended_is_fine() {
-    let world = World::new();
-    for problem in check_host(&world.tools(), ROOT)
-        .iter()
-        .filter_map(|check| check.problem.as_ref())
-    {
+fn what_is_mended_is_fine_for_what_comes_next() {
+    let world = new_host();
+    for problem in check_host(&world.tools(), ROOT).filter_map(|check| check.problem) {
         assert!(problem.can_be_mended(), "{problem:?}");
         problem.mend(&world.tools()).unwrap();
     }
-    let checks = check_host(&world.tools(), ROOT);
+    let checks = checks(&world, ROOT);
     assert!(
         checks.iter().all(|check| check.problem.is_none()),
         "{}",
@@ -46,10 +54,10 @@ fn what_the_next_boot_needs_is_written_down() {
     for (name, value) in [("net.link.bridge.pfil_member", "0"), ("kern.racct.enable", "0")] {
         world.tool(&format!("sysctl {name}={value}"));
     }
-    let checks = || check_host(&world.tools(), "tank/kleene");
     let found = |what: &str| {
-        let checks = checks();
-        let check = checks.into_iter().find(|check| check.what.contains(what));
+        let check = checks(&world, "tank/kleene")
+            .into_iter()
+            .find(|check| check.what.contains(what));
         check.unwrap().problem
     };
     let limits = found("RACCT").unwrap();
@@ -72,7 +80,7 @@ fn what_the_next_boot_needs_is_written_down() {
     bridges.mend(&world.tools()).unwrap();
     assert_eq!(
         world.transcript(),
-        "sysctl net.link.bridge.pfil_member=1\ntee -a /boot/loader.conf\n    net.link.bridge.pfil_member=1\n"
+        "sysctl net.link.bridge.pfil_member=1\ntee -a /boot/loader.conf\n    \n    net.link.bridge.pfil_member=1\n"
     );
     assert!(found("on bridges").is_none());
 }
@@ -90,7 +98,7 @@ fn missing_anchor_lines_are_for_the_administrator_to_agree_to() {
         ),
     )
     .unwrap();
-    let checks = check_host(&world.tools(), "tank/kleene");
+    let checks = checks(&world, "tank/kleene");
     let about = checks
         .iter()
         .filter_map(|check| check.problem.as_ref())
@@ -101,10 +109,24 @@ fn missing_anchor_lines_are_for_the_administrator_to_agree_to() {
 }
 
 #[test]
+fn a_loopback_that_is_skipped_is_told() {
+    let world = World::new();
+    let file = world.path("state.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines = "\"main_ruleset\": [\n    \"set skip on lo0\",";
+    std::fs::write(&file, text.replace("\"main_ruleset\": [", lines)).unwrap();
+    let checks = checks(&world, "tank/kleene");
+    let check = checks.iter().find(|check| check.what.ends_with("on loopback"));
+    let problem = check.unwrap().problem.as_ref().unwrap();
+    assert!(problem.advice.contains("`set skip on lo0`"), "{problem:?}");
+    assert!(!problem.can_be_mended(), "the ruleset is the administrator's");
+}
+
+#[test]
 fn an_old_release_is_named() {
     let world = World::new();
     world.set_release("12.4-RELEASE");
-    let checks = check_host(&world.tools(), "tank/kleene");
+    let checks = checks(&world, "tank/kleene");
     assert_eq!(
         checks[0].problem.as_ref().unwrap().reason,
         "FreeBSD 12.4-RELEASE is too old"
