@@ -4,11 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::programs::Programs;
+use crate::programs::{GROUND_VARIABLE, Programs};
 use crate::sandbox::Sandbox;
-
-/// Names the ground of all hosts that do not choose one: `linux` (also without it) or `freebsd`.
-pub const GROUND_VARIABLE: &str = "KLEENE_TEST_GROUND";
 
 /// What a host's daemon works with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,11 +24,11 @@ mod words;
 
 pub use eventually::eventually;
 #[cfg(target_os = "linux")]
-pub use ground::{GROUND_VARIABLE, Ground};
+pub use ground::Ground;
 #[cfg(target_os = "linux")]
 pub use host::{Host, unmeasured, write};
 pub use outcome::Outcome;
-pub use programs::{BIN_VARIABLE, PLUGINS_VARIABLE, Programs};
+pub use programs::{BIN_VARIABLE, GROUND_VARIABLE, PLUGINS_VARIABLE, Programs};
 #[cfg(target_os = "linux")]
 pub use sandbox::{HOST, HOST6, OUTSIDE, OUTSIDE6, Sandbox};
 pub use table::Table;

@@ -8,6 +8,8 @@ use anyhow::{Result, ensure};
 pub const BIN_VARIABLE: &str = "KLEENE_BIN_DIR";
 /// Names the directory of the plugins, where it is not `plugins` beside the build profile's.
 pub const PLUGINS_VARIABLE: &str = "KLEENE_PLUGIN_DIR";
+/// Names the ground of all throw-away hosts that do not choose one: `linux` (also without it) or `freebsd`.
+pub const GROUND_VARIABLE: &str = "KLEENE_TEST_GROUND";
 
 /// The programs of one build.
 #[derive(Debug, Clone)]

@@ -5,6 +5,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
@@ -112,10 +114,13 @@ fn freebsd(ground: Ground, sandbox: &Sandbox) -> Result<Kinds> {
             .iter()
             .any(|kind| name.ends_with(&format!("/kleene/{kind}")))
     });
-    // The daemon asks the tools now and then.
+    // The daemon asks the tools now and then; one that is being started has another name for a moment.
     let tools = names_in(&ground.tool(sandbox, ""))?;
     let mut processes = processes(sandbox.cgroup())?;
-    processes.retain(|process| !tools.iter().any(|tool| process.ends_with(&format!(" {tool}"))));
+    thread::sleep(Duration::from_millis(20));
+    let later = self::processes(sandbox.cgroup())?;
+    let is_tool = |process: &str| tools.iter().any(|tool| process.ends_with(&format!(" {tool}")));
+    processes.retain(|process| later.contains(process) && !is_tool(process));
     Ok(vec![
         ("processes", processes),
         ("interfaces and addresses", told("ifconfig", &["-a"])?),

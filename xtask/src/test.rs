@@ -40,7 +40,11 @@ pub fn run(workspace: &Workspace) -> Result<ExitCode> {
     step("kleened and klee");
     workspace.build_programs(Profile::Dev)?;
     step("tests");
-    let mut count = run_tests(workspace)?;
+    let mut count = run_tests(workspace, Ground::Host)?;
+    if cfg!(target_os = "linux") {
+        step("the contract and users' jobs on FreeBSD's code");
+        count += run_tests(workspace, Ground::FreeBsd)?;
+    }
     step("examples in the documentation");
     count += counted(
         workspace.cargo(["test", "--doc", "--quiet"]).args(&packages),
@@ -62,13 +66,26 @@ fn step(name: &str) {
     println!("{}", style::heading(&format!("== {name}")));
 }
 
-fn run_tests(workspace: &Workspace) -> Result<Count> {
+/// What the hosts of end-to-end tests are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    /// What this machine runs.
+    Host,
+    /// FreeBSD's code and stand-ins for its tools. `.config/nextest.toml` says which tests that is for.
+    FreeBsd,
+}
+
+fn run_tests(workspace: &Workspace, ground: Ground) -> Result<Count> {
     let has_nextest = workspace
         .cargo(["nextest", "--version"])
         .output()?
         .status
         .success();
     if !has_nextest {
+        if ground == Ground::FreeBsd {
+            println!("left out: it takes `cargo nextest`");
+            return Ok(Count::default());
+        }
         return counted(
             workspace
                 .cargo(["test", "--all-targets", "--no-fail-fast"])
@@ -79,6 +96,11 @@ fn run_tests(workspace: &Workspace) -> Result<Count> {
     let mut nextest = workspace.cargo(["nextest", "run", "--all-targets", "--no-fail-fast"]);
     nextest.args(Workspace::packages());
     nextest.args(["--status-level", "fail", "--show-progress", "none"]);
+    if ground == Ground::FreeBsd {
+        nextest
+            .args(["--profile", "freebsd"])
+            .env(kleene_tests::GROUND_VARIABLE, "freebsd");
+    }
     if stderr().is_terminal() {
         nextest.args(["--color", "always"]);
     }

@@ -84,10 +84,11 @@ fn a_subnet_that_overlaps_with_anothers() {
 #[test]
 fn an_interface_of_the_host_as_a_bridge() {
     let host = Host::start();
+    let uplink = host.ground().uplink();
     is_refused(
         &host,
-        "network create -t bridge -i uplink --subnet 10.1.0.0/24 lan",
-        &["uplink"],
+        &format!("network create -t bridge -i {uplink} --subnet 10.1.0.0/24 lan"),
+        &[uplink],
     );
 }
 

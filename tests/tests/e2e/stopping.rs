@@ -62,26 +62,29 @@ fn the_image_says_by_which_signal_its_program_ends() {
     };
     let begun = |name: &str, times: usize| {
         eventually(&format!("{name} has begun"), || {
-            log(name).matches("begun").count() == times
+            log(name).matches("\"begun").count() == times
         });
     };
     host.klee("run -d --name box polite").ok();
     begun("box", 1);
     stops_within(&host, "box", LIMIT);
     let told = log("box");
-    assert!(told.contains("quit in order") && !told.contains("term"), "{told}");
+    assert!(
+        told.contains("\"quit in order") && !told.contains("\"term"),
+        "{told}"
+    );
 
     // Whoever runs it may know better, and a restart asks in the same way.
     host.klee("run -d --name other --stop-signal TERM polite").ok();
     begun("other", 1);
     stops_within(&host, "other", LIMIT);
     let told = log("other");
-    assert!(told.contains("term") && !told.contains("quit"), "{told}");
+    assert!(told.contains("\"term") && !told.contains("\"quit"), "{told}");
     host.klee("start -d box").ok();
     begun("box", 2);
     host.klee("restart box").ok();
     begun("box", 3);
-    assert_eq!(log("box").matches("quit in order").count(), 2);
+    assert_eq!(log("box").matches("\"quit in order").count(), 2);
     assert_eq!(
         host.inspect("container", "box")["container"]["stop_signal"],
         "SIGQUIT"

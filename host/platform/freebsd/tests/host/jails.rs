@@ -1,6 +1,7 @@
 //! Jails with real processes: their start, their end, and what is left.
 
 use std::fs;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use kleene_plan::{DatasetName, JailInterface, JailMount, JailNetwork, LaunchMode, Op, WindowSize};
@@ -101,13 +102,32 @@ fn one_that_the_kernel_holds_on_to_is_no_hindrance() {
     // Another of its name is another jail.
     let (printed, _) = world.run(&world.launch("echo again"));
     assert_eq!(printed, "again\n");
+    // What they hold goes from under them; nobody else uses it.
+    let dataset: DatasetName = format!("container/{CONTAINER}").parse().unwrap();
+    world.apply(Op::UnmountDataset(dataset)).unwrap();
+    assert!(
+        world
+            .transcript()
+            .contains(&format!("zfs unmount -f tank/kleene/container/{CONTAINER}\n"))
+    );
 }
 
 #[test]
-fn whoever_kills_the_tool_that_made_a_jail_ends_neither_jail_nor_process() {
+fn one_whose_jail_8_was_killed_ends_with_its_last_process() {
     let world = World::new();
     world.container();
-    let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    let (mut events, _inputs) = world.start(&world.launch("sleep 0.5 & exec sleep 0.5")).unwrap();
+    kill_maker(&world);
+    finish(&mut events);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while world.platform.jail(&id(CONTAINER)).unwrap().is_some() {
+        assert!(Instant::now() < deadline, "it stays without processes");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Kills the jail(8) that made the container's jail.
+fn kill_maker(world: &World) {
     let list = std::process::Command::new("pgrep")
         .args([
             "-f",
@@ -120,6 +140,14 @@ fn whoever_kills_the_tool_that_made_a_jail_ends_neither_jail_nor_process() {
         .args(["-s", "KILL", pid.split_whitespace().next().unwrap()])
         .status();
     assert!(killed.unwrap().success());
+}
+
+#[test]
+fn whoever_kills_the_tool_that_made_a_jail_ends_neither_jail_nor_process() {
+    let world = World::new();
+    world.container();
+    let (mut events, _inputs) = world.start(&world.launch("exec sleep 100")).unwrap();
+    kill_maker(&world);
     finish(&mut events);
     assert!(world.platform.jail(&id(CONTAINER)).unwrap().is_some());
     world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
