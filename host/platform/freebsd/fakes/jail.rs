@@ -191,7 +191,7 @@ impl<'a> Order<'a> {
     }
 }
 
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 33] = [
     "path",
     "name",
     "host.hostname",
@@ -214,6 +214,9 @@ const KNOWN: [&str; 30] = [
     "exec.poststart",
     "exec.prestop",
     "exec.poststop",
+    "exec.release",
+    "exec.timeout",
+    "stop.timeout",
     "mount.devfs",
     "mount.nodevfs",
     "allow.raw_sockets",

@@ -214,12 +214,19 @@ fn defaults(jail: &JailSpec, user: Option<&User>) -> Vec<String> {
     unmentioned.filter_map(|(_, parameter)| parameter).collect()
 }
 
-/// The commands that are run before a jail is removed: on the host, in it, and when it is gone on the host again.
+/// The commands that are run when a jail is removed: before on the host and in it; when it is gone on the host again, and
+/// once more when nothing is mounted in it. And how many seconds a command and the processes have (jail(8)).
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct StopCommands {
     pub(crate) before: Vec<String>,
     pub(crate) inside: Vec<String>,
     pub(crate) after: Vec<String>,
+    #[serde(default)]
+    pub(crate) released: Vec<String>,
+    #[serde(default)]
+    pub(crate) command_limit: Option<u64>,
+    #[serde(default)]
+    pub(crate) limit: Option<u64>,
 }
 
 impl StopCommands {
@@ -234,6 +241,10 @@ impl StopCommands {
             before: given.values("exec.prestop"),
             inside,
             after: given.values("exec.poststop"),
+            released: given.values("exec.release"),
+            // Zero is no limit of a command, and no time for processes.
+            command_limit: given.number("exec.timeout").filter(|&seconds| seconds > 0),
+            limit: given.number("stop.timeout"),
         }
     }
 }

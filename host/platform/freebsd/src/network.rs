@@ -179,7 +179,8 @@ impl Network {
             .ok_or_else(|| PlatformError::NotFound {
                 object: format!("bridge {}", pair.bridge),
             })?;
-        if self.own_of_kind(&pair.host, &pair.owner, Kind::Pair)?.is_none() {
+        let is_new = self.own_of_kind(&pair.host, &pair.owner, Kind::Pair)?.is_none();
+        if is_new {
             self.check_jail_side_is_free(pair)?;
             self.create_pair(pair)?;
         }
@@ -202,7 +203,8 @@ impl Network {
         });
         let finished = separated.and_then(|()| self.run(&ifconfig::up(pair.host.as_str()), action));
         match finished {
-            Err(cause) if member.is_none() => Err(self.destroy_draft(pair.host.as_str(), cause)),
+            // One that was there may be a running jail's.
+            Err(cause) if is_new => Err(self.destroy_draft(pair.host.as_str(), cause)),
             finished => finished,
         }
     }

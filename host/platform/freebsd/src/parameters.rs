@@ -40,6 +40,11 @@ impl<'a> Parameters<'a> {
             .collect()
     }
 
+    /// The last value of a parameter that is a number.
+    pub(crate) fn number(self, key: &str) -> Option<u64> {
+        self.values(key).last()?.parse().ok()
+    }
+
     /// Whether something is switched on, where `no` before the last part of its key switches it off (jail(8)); the
     /// last word counts.
     pub(crate) fn switch(self, key: &str, default: bool) -> bool {

@@ -81,18 +81,23 @@ pub(crate) fn stop(
         .as_ref()
         .map(|file| file.root.clone())
         .or_else(|| found.as_ref().map(|jail| jail.path.clone().into()));
-    if let Some(jail) = found {
+    let maker = file.as_ref().and_then(|file| file.maker);
+    let farewell = Farewell {
+        commands: file.map_or_else(|| StopCommands::of(&[]), |file| file.stop),
+        to_first: signal.zip(maker),
+    };
+    if let Some(jail) = &found {
         tracing::debug!(%id, jid = jail.jid, "stopping");
-        let maker = file.as_ref().and_then(|file| file.maker);
-        let farewell = Farewell {
-            commands: file.map_or_else(|| StopCommands::of(&[]), |file| file.stop),
-            to_first: signal.zip(maker),
-        };
-        end(tools, &jail, id, &farewell, grace)?;
+        end(tools, jail, id, &farewell, grace)?;
     }
     if let Some(root) = root {
         let step = || format!("unmount what is mounted in jail '{id}'");
         unmount(tools, &root).step(step)?;
+    }
+    if found.is_some() {
+        for line in &farewell.commands.released {
+            run(tools, &jail::run_line_outside(line), DEATH);
+        }
     }
     JailFile::forget(&jail_dir).step(|| format!("write to '{}'", jail_dir.display()))
 }
@@ -126,10 +131,18 @@ impl Farewell {
 
 fn end(tools: &Tools, jail: &Jail, id: &Id, farewell: &Farewell, grace: Duration) -> Result<()> {
     let commands = &farewell.commands;
+    let grace = commands
+        .limit
+        .map_or(grace, |limit| grace.min(Duration::from_secs(limit)));
     let deadline = Instant::now() + grace;
     let left = || deadline.saturating_duration_since(Instant::now());
+    // Half of the time is for processes that do not heed them.
+    let for_command = || {
+        let most = commands.command_limit.map_or(Duration::MAX, Duration::from_secs);
+        most.min(left() / 2)
+    };
     for line in &commands.before {
-        run(tools, &jail::run_line_outside(line), left() / 2);
+        run(tools, &jail::run_line_outside(line), for_command());
     }
     let has_rc = Path::new(&jail.path).join("etc/rc.shutdown").exists();
     for line in commands
@@ -137,8 +150,7 @@ fn end(tools: &Tools, jail: &Jail, id: &Id, farewell: &Farewell, grace: Duration
         .iter()
         .filter(|line| has_rc || *line != jail::DEFAULT_STOP)
     {
-        // Half of the time is for processes that do not heed it.
-        run(tools, &jail::run_line(id, line), left() / 2);
+        run(tools, &jail::run_line(id, line), for_command());
     }
     let step = || format!("stop jail '{id}'");
     farewell.tell(&tools.processes(id).step(step)?);

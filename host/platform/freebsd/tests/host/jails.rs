@@ -279,17 +279,53 @@ fn stop_commands_run_inside_before_anything_is_signalled_and_have_a_limit() {
     launch.jail.parameters = vec![
         "exec.stop=echo stopped > /stopped".to_owned(),
         format!("exec.poststop=echo gone > {}", world.path("gone").display()),
+        format!(
+            "exec.release=grep -c ' {}/' /proc/mounts > {}",
+            root.display(),
+            world.path("released").display()
+        ),
     ];
     let (_events, _inputs) = world.start(&launch).unwrap();
     world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert_eq!(fs::read_to_string(root.join("stopped")).unwrap(), "stopped\n");
     assert!(world.path("gone").exists());
+    let mounted = fs::read_to_string(world.path("released")).unwrap();
+    assert_eq!(mounted, "0\n", "nothing is mounted in it any more");
 
     launch.jail.parameters = vec!["exec.stop=sleep 60".to_owned()];
     let (_events, _inputs) = world.start(&launch).unwrap();
     let began = Instant::now();
     world.platform.stop_jail(&id(CONTAINER), None, GRACE).unwrap();
     assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
+}
+
+#[test]
+fn stop_commands_and_processes_have_a_limit_that_users_may_shorten() {
+    let world = World::new();
+    world.container();
+    let grace = Duration::from_secs(30);
+    for (script, parameters) in [
+        (
+            "trap '' TERM; echo ready; while :; do sleep 0.1; done",
+            ["stop.timeout=1", "exec.nostop"],
+        ),
+        (
+            "echo ready; exec sleep 100",
+            ["exec.stop=sleep 60", "exec.timeout=1"],
+        ),
+    ] {
+        let mut launch = world.launch(script);
+        launch.jail.parameters = parameters.map(str::to_owned).to_vec();
+        let (mut events, _inputs) = world.start(&launch).unwrap();
+        events.next().unwrap();
+        let began = Instant::now();
+        world.platform.stop_jail(&id(CONTAINER), None, grace).unwrap();
+        assert!(
+            began.elapsed() < Duration::from_secs(6),
+            "{parameters:?}: {:?}",
+            began.elapsed()
+        );
+    }
 }
 
 #[test]
