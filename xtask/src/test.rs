@@ -66,6 +66,9 @@ fn step(name: &str) {
     println!("{}", style::heading(&format!("== {name}")));
 }
 
+/// That of `kleene-tests`, which the tasks have on Linux only.
+const GROUND_VARIABLE: &str = "KLEENE_TEST_GROUND";
+
 /// What the hosts of end-to-end tests are made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ground {
@@ -99,7 +102,7 @@ fn run_tests(workspace: &Workspace, ground: Ground) -> Result<Count> {
     if ground == Ground::FreeBsd {
         nextest
             .args(["--profile", "freebsd"])
-            .env(kleene_tests::GROUND_VARIABLE, "freebsd");
+            .env(GROUND_VARIABLE, "freebsd");
     }
     if stderr().is_terminal() {
         nextest.args(["--color", "always"]);

@@ -235,10 +235,10 @@ impl Engine {
     fn end_unsupervised(&self, process: &Process) -> ExitStatus {
         const SIGKILL: u8 = 9;
         let (container, exec) = (&process.container, &process.exec);
-        tracing::warn!(%container, %exec, "the supervisor of a process was killed");
-        if process.is_first
-            && let Err(error) = self.platform.stop_jail(container, None, Duration::ZERO)
-        {
+        let is_orphan =
+            process.is_first && matches!(kleene_supervisor::is_alive(&process.run_dir), Ok(false));
+        tracing::warn!(%container, %exec, is_orphan, "lost the supervisor of a process");
+        if is_orphan && let Err(error) = self.platform.stop_jail(container, None, Duration::ZERO) {
             tracing::error!(%container, %error, "could not end a container without supervisor");
         }
         ExitStatus::Signal(SIGKILL)

@@ -1,6 +1,9 @@
 //! What can go wrong when writing into a root, each with the object's name and what to try.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// The result of everything in this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -187,6 +190,16 @@ pub enum Error {
         /// The destination as written.
         destination: String,
     },
+}
+
+impl Error {
+    /// The entry of an archive is refused.
+    pub(crate) fn refused(entry: &Path, reason: impl Into<String>) -> Self {
+        Self::EntryRefused {
+            entry: entry.display().to_string(),
+            reason: reason.into(),
+        }
+    }
 }
 
 /// Adds what was tried, and on what, to a system error.

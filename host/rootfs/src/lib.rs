@@ -23,6 +23,7 @@ mod node;
 mod owner;
 mod root;
 mod tree;
+mod visible;
 mod walk;
 mod xattr;
 

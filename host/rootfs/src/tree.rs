@@ -16,9 +16,9 @@ use rustix::fs::{
 
 use crate::{
     Root, beneath,
-    copy::{Filter, Visible},
     error::{Error, IoContext, Result},
     node::{self, Owner},
+    visible::{Filter, Visible},
     walk::{Last, Links, Missing, Place, Walk, walk},
     xattr,
 };

@@ -8,72 +8,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use crate::processes::{parent, processes};
 use crate::state::{Host, Jail, State};
 use crate::{Reply, no, ok, say};
 
 /// Where programs in a jail are searched.
 const PATH: &str = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin";
-
-/// The processes of all jails at a path.
-fn processes(path: &str) -> Vec<i32> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        std::fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root == Path::new(path))
-    })
-    .collect()
-}
-
-/// The parent of a process; 0 if it has ended.
-fn parent(pid: i32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
-    parent
-        .and_then(|parent| parent.trim().parse().ok())
-        .unwrap_or_default()
-}
-
-/// Whether a process works in a directory or has it as its root.
-pub(crate) fn is_used(directory: &Path) -> bool {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .any(|pid| {
-            ["root", "cwd"].iter().any(|link| {
-                std::fs::read_link(format!("/proc/{pid}/{link}")).is_ok_and(|at| at.starts_with(directory))
-            })
-        })
-}
-
-/// Removes jails that ended with their last process. Their interfaces come back.
-pub(crate) fn bury(state: &mut State) {
-    let is_dead = |jail: &Jail| {
-        !jail.persist
-            && !Path::new(&format!("/proc/{}", jail.starter)).exists()
-            && processes(&jail.path).is_empty()
-    };
-    let dead: Vec<String> = state
-        .jails
-        .iter()
-        .filter(|(_, jail)| is_dead(jail))
-        .map(|(name, _)| name.clone())
-        .collect();
-    dead.iter().for_each(|name| forget(state, name));
-}
-
-fn forget(state: &mut State, name: &str) {
-    let removed = state.jails.remove(name);
-    if state.lets_jails_die_slowly {
-        state.dying.extend(removed.map(|jail| (name.to_owned(), jail)));
-    }
-    for interface in state.interfaces.values_mut() {
-        if interface.jail.as_deref() == Some(name) {
-            interface.jail = None;
-            interface.addresses.clear();
-            interface.up = false;
-        }
-    }
-}
 
 pub(crate) fn jail(host: &Host, words: &[&str]) -> Reply {
     match words {
@@ -149,7 +89,7 @@ fn remove(host: &Host, name: &str) -> Reply {
     while signal(&path, Signal::KILL) {
         std::thread::sleep(Duration::from_millis(2));
     }
-    host.change(|state| forget(state, name));
+    host.change(|state| state.forget_jail(name));
     ok()
 }
 
@@ -285,7 +225,7 @@ fn create(host: &Host, words: &[&str]) -> Reply {
             jail.starter = 0;
             jail.persist = order.last("persist").is_some();
         }
-        bury(state);
+        state.bury();
     });
     started
 }

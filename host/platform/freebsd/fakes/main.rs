@@ -13,6 +13,7 @@ mod jail;
 mod mount;
 mod netstat;
 mod pfctl;
+mod processes;
 mod state;
 mod system;
 mod update;

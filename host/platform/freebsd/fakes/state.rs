@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::Reply;
+use crate::processes::processes;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct State {
@@ -155,7 +156,7 @@ impl Host {
             Ok((lock, state))
         };
         let (_lock, mut state) = attempt().unwrap_or_else(|error| fail(&self.0, &error));
-        crate::jail::bury(&mut state);
+        state.bury();
         let result = work(&mut state);
         self.write(&state).unwrap_or_else(|error| fail(&self.0, &error));
         result
@@ -200,6 +201,37 @@ fn fail(directory: &Path, error: &io::Error) -> ! {
 }
 
 impl State {
+    /// Removes jails that ended with their last process. Their interfaces come back.
+    pub(crate) fn bury(&mut self) {
+        let is_dead = |jail: &Jail| {
+            !jail.persist
+                && !Path::new(&format!("/proc/{}", jail.starter)).exists()
+                && processes(&jail.path).is_empty()
+        };
+        let dead: Vec<String> = self
+            .jails
+            .iter()
+            .filter(|(_, jail)| is_dead(jail))
+            .map(|(name, _)| name.clone())
+            .collect();
+        dead.iter().for_each(|name| self.forget_jail(name));
+    }
+
+    /// The jail is gone, and gives back its interfaces.
+    pub(crate) fn forget_jail(&mut self, name: &str) {
+        let removed = self.jails.remove(name);
+        if self.lets_jails_die_slowly {
+            self.dying.extend(removed.map(|jail| (name.to_owned(), jail)));
+        }
+        for interface in self.interfaces.values_mut() {
+            if interface.jail.as_deref() == Some(name) {
+                interface.jail = None;
+                interface.addresses.clear();
+                interface.up = false;
+            }
+        }
+    }
+
     /// Takes the root of dying jails from under them.
     pub(crate) fn let_go(&mut self, mountpoint: &Path) {
         for jail in self.dying.values_mut() {

@@ -265,7 +265,7 @@ impl Pool<'_> {
             .mounts
             .iter()
             .any(|mount| mount.node.starts_with(&*mountpoint.to_string_lossy()))
-            || crate::jail::is_used(&mountpoint)
+            || crate::processes::is_used(&mountpoint)
             || state
                 .dying
                 .values()

@@ -99,7 +99,7 @@ impl<'a> Unpacker<'a> {
             EntryType::Block => self.device(entry, &header, FileType::BlockDevice)?,
             other => {
                 let reason = format!("its type {:?} is unknown", char::from(other.as_byte()));
-                return Err(refused(&header.path, reason));
+                return Err(Error::refused(&header.path, reason));
             }
         }
         // A hard link may carry the content once more; it is read here, where it is not taken for a header.
@@ -179,10 +179,10 @@ impl<'a> Unpacker<'a> {
             },
         )?;
         match original.stat()?.map(|stat| node::kind(&stat)) {
-            Some(FileType::Directory) => return Err(refused(path, "it links to a directory")),
+            Some(FileType::Directory) => return Err(Error::refused(path, "it links to a directory")),
             Some(_) => {}
             None => {
-                return Err(refused(
+                return Err(Error::refused(
                     path,
                     format!("it links to {}, which is not in the archive", target.display()),
                 ));
@@ -190,7 +190,7 @@ impl<'a> Unpacker<'a> {
         }
         let place = self.vacant(path)?;
         if place.path == original.path {
-            return Err(refused(path, "it links to itself"));
+            return Err(Error::refused(path, "it links to itself"));
         }
         linkat(
             &original.dir,
@@ -204,7 +204,7 @@ impl<'a> Unpacker<'a> {
 
     fn device(&mut self, entry: &Entry<'_, impl Read>, header: &Header, kind: FileType) -> Result<()> {
         if !self.limits.devices {
-            return Err(refused(
+            return Err(Error::refused(
                 &header.path,
                 "it is a device, and devices are not allowed: make the archive without them",
             ));
@@ -216,7 +216,7 @@ impl<'a> Unpacker<'a> {
         );
         match (major, minor) {
             (Some(major), Some(minor)) => self.special(header, kind, makedev(major, minor)),
-            _ => Err(refused(&header.path, "it is a device without numbers")),
+            _ => Err(Error::refused(&header.path, "it is a device without numbers")),
         }
     }
 
@@ -248,7 +248,10 @@ impl<'a> Unpacker<'a> {
     fn vacant(&mut self, path: &Path) -> Result<Place> {
         let place = walk(self.root, path, self.way())?;
         if place.name.is_none() {
-            return Err(refused(path, "it stands for the root, which must be a directory"));
+            return Err(Error::refused(
+                path,
+                "it stands for the root, which must be a directory",
+            ));
         }
         match &self.whiteouts {
             // A file of a layer takes the place of a directory below, with all that is in it.
@@ -318,16 +321,17 @@ impl Header {
 fn read_header(entry: &mut Entry<'_, impl Read>) -> Result<Header> {
     let name = entry.path_bytes().into_owned();
     let path = checked(&name, Path::new(OsStr::from_bytes(&name)))?;
-    let damaged = |source| refused(&path, format!("its header is damaged ({source})"));
+    let damaged = |source| Error::refused(&path, format!("its header is damaged ({source})"));
     let header = entry.header();
-    let number = |id: u64| u32::try_from(id).map_err(|_| refused(&path, "its owner is no valid number"));
+    let number =
+        |id: u64| u32::try_from(id).map_err(|_| Error::refused(&path, "its owner is no valid number"));
     let owner = Owner {
         uid: number(header.uid().map_err(damaged)?)?,
         gid: number(header.gid().map_err(damaged)?)?,
     };
     let mode = Mode::from_raw_mode((header.mode().map_err(damaged)? & 0o7777) as RawMode);
     let modified = i64::try_from(header.mtime().map_err(damaged)?)
-        .map_err(|_| refused(&path, "its time is no valid number"))?;
+        .map_err(|_| Error::refused(&path, "its time is no valid number"))?;
     // Before POSIX, a directory was a file whose name ends in a slash.
     let kind = match header.entry_type() {
         EntryType::Regular if name.ends_with(b"/") => EntryType::Directory,
@@ -345,13 +349,14 @@ fn read_header(entry: &mut Entry<'_, impl Read>) -> Result<Header> {
 }
 
 fn read_attributes(entry: &mut Entry<'_, impl Read>, path: &Path) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    let damaged = |source: io::Error| refused(path, format!("its extended header is damaged ({source})"));
+    let damaged =
+        |source: io::Error| Error::refused(path, format!("its extended header is damaged ({source})"));
     let mut attributes = Vec::new();
     for extension in entry.pax_extensions().map_err(damaged)?.into_iter().flatten() {
         let extension = extension.map_err(damaged)?;
         let key = extension.key_bytes();
         if key.starts_with(b"GNU.sparse.") {
-            return Err(refused(
+            return Err(Error::refused(
                 path,
                 "it is a sparse file of a format not supported: make the archive without --sparse",
             ));
@@ -368,7 +373,7 @@ fn read_attributes(entry: &mut Entry<'_, impl Read>, path: &Path) -> Result<Vec<
 fn link_name(entry: &Entry<'_, impl Read>, path: &Path) -> Result<PathBuf> {
     match entry.link_name_bytes() {
         Some(name) if !name.is_empty() => Ok(PathBuf::from(OsStr::from_bytes(&name))),
-        _ => Err(refused(path, "it is a link to nothing")),
+        _ => Err(Error::refused(path, "it is a link to nothing")),
     }
 }
 
@@ -386,12 +391,5 @@ fn checked(name: &[u8], entry: &Path) -> Result<PathBuf> {
         // Without a slash at the end, which would make a link of that name be followed.
         return Ok(Path::new(OsStr::from_bytes(name)).components().collect());
     };
-    Err(refused(entry, reason))
-}
-
-pub(super) fn refused(entry: &Path, reason: impl Into<String>) -> Error {
-    Error::EntryRefused {
-        entry: entry.display().to_string(),
-        reason: reason.into(),
-    }
+    Err(Error::refused(entry, reason))
 }

@@ -14,7 +14,6 @@ use std::{
 
 use rustix::fs::{AtFlags, FileType, unlinkat};
 
-use super::entry::refused;
 use crate::{
     Root,
     error::{Error, IoContext, Result},
@@ -50,7 +49,10 @@ impl Whiteout {
     pub(super) fn named(path: &Path) -> Result<Option<Self>> {
         let directory = path.parent().unwrap_or(Path::new(""));
         if directory.iter().any(is_whiteout) {
-            return Err(refused(path, "it is below a name that stands for a removed file"));
+            return Err(Error::refused(
+                path,
+                "it is below a name that stands for a removed file",
+            ));
         }
         let name = path.file_name().unwrap_or_default();
         Ok(Some(match name.as_bytes() {
@@ -59,7 +61,7 @@ impl Whiteout {
             name => match name.strip_prefix(PREFIX) {
                 None => return Ok(None),
                 Some(b"" | b"." | b"..") => {
-                    return Err(refused(path, "it takes away a file without a name"));
+                    return Err(Error::refused(path, "it takes away a file without a name"));
                 }
                 Some(target) => Self::File(directory.join(OsStr::from_bytes(target))),
             },
@@ -95,7 +97,7 @@ impl<'a> Whiteouts<'a> {
     /// [`Error::EntryRefused`] if it is too deep.
     pub(super) fn remember(&mut self, path: &Path) -> Result<()> {
         if path.iter().count() > MAX_DEPTH {
-            return Err(refused(
+            return Err(Error::refused(
                 path,
                 format!("it is in more than {MAX_DEPTH} directories inside each other"),
             ));

@@ -19,6 +19,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use crate::visible::{Filter, Visible};
 pub use digest::Digest;
 use rustix::fs::{FileType, Mode, RawMode};
 
@@ -41,20 +42,6 @@ pub enum Rules {
     /// hidden files; braces mean nothing.
     Docker,
 }
-
-/// Whether something of an origin is there for those who copy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visible {
-    /// It is.
-    Yes,
-    /// The directory is not, but something below it may be.
-    Below,
-    /// Neither it nor anything below it.
-    No,
-}
-
-/// Says of a path relative to an origin, and whether that is a directory, if it is visible.
-pub type Filter<'a> = dyn Fn(&Path, bool) -> Visible + Sync + 'a;
 
 /// A tree that files are copied from.
 pub struct Origin<'a> {

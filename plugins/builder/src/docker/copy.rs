@@ -3,8 +3,8 @@
 use kleene_sdk::PluginError;
 use kleene_sdk::build::{Action, BuildState, CopyAction, CopyFiles, FetchAction, InlineFile};
 
-use super::expand::Text;
 use super::paths;
+use super::text::Text;
 
 /// What a COPY does.
 ///

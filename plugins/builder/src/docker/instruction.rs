@@ -62,8 +62,10 @@ pub(super) fn kind(line: &Line, steps: &[String], escape: char) -> Result<Instru
         "RUN" => run::command(line, verbatim).map(InstructionKind::Run),
         "COPY" => copy(line, &written, &["from", "chown", "chmod"]).map(InstructionKind::Copy),
         "ADD" => copy(line, &written, &["chown", "chmod", "checksum"]).map(InstructionKind::Add),
-        "CMD" => Ok(InstructionKind::Cmd(command(options::none(verbatim)?))),
-        "ENTRYPOINT" => Ok(InstructionKind::Entrypoint(command(options::none(verbatim)?))),
+        "CMD" => Ok(InstructionKind::Cmd(words::command(options::none(verbatim)?))),
+        "ENTRYPOINT" => Ok(InstructionKind::Entrypoint(words::command(options::none(
+            verbatim,
+        )?))),
         "EXPOSE" => Ok(InstructionKind::Expose(words::plain(options::none(&written)?))),
         "VOLUME" => volume(&written),
         "HEALTHCHECK" => healthcheck(verbatim).map(InstructionKind::Healthcheck),
@@ -177,14 +179,6 @@ fn shell(arguments: &str) -> Result<InstructionKind, Problem> {
     }
 }
 
-/// A JSON array of strings is a list of words; all else is for the shell.
-pub(super) fn command(arguments: &str) -> Command {
-    match words::json(arguments) {
-        Some(argv) => Command::Exec(argv),
-        None => Command::Shell(arguments.to_owned()),
-    }
-}
-
 fn copy(line: &Line, arguments: &str, known: &[&str]) -> Result<CopyFiles, Problem> {
     // What --link changes is when a step can be reused, and that it always can be is no less.
     let (options, rest) = options::take(arguments, known, &["link"], &COPY_MISSING)?;
@@ -254,7 +248,7 @@ fn healthcheck(arguments: &str) -> Result<Healthcheck, Problem> {
         },
     };
     let (kind, rest) = words::first(rest);
-    let test = match (kind, command(rest.trim_start())) {
+    let test = match (kind, words::command(rest.trim_start())) {
         ("NONE", _) if rest.trim().is_empty() && options.is_empty() => vec!["NONE".to_owned()],
         ("CMD", Command::Exec(argv)) if !argv.is_empty() => [vec!["CMD".to_owned()], argv].concat(),
         ("CMD", Command::Shell(text)) if !text.is_empty() => vec!["CMD-SHELL".to_owned(), text],

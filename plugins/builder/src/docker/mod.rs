@@ -18,6 +18,7 @@ mod paths;
 mod pattern;
 mod ports;
 mod run;
+mod text;
 mod variables;
 mod words;
 

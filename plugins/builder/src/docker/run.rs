@@ -3,9 +3,9 @@
 use kleene_sdk::build::Command;
 
 use super::here_document::opening;
-use super::instruction::command as plain_command;
 use super::line::Line;
 use super::options::{self, Missing};
+use super::words;
 use crate::problem::Problem;
 
 /// Options of RUN.
@@ -28,7 +28,7 @@ const MISSING: [Missing; 4] = [
 /// If it has options, or none is left.
 pub(super) fn command(line: &Line, arguments: &str) -> Result<Command, Problem> {
     let (_, text) = options::take(arguments, &[], &[], &MISSING)?;
-    let command = plain_command(text);
+    let command = words::command(text);
     let text = match command {
         Command::Exec(argv) if argv.is_empty() => {
             return Err(Problem::instruction("a command has at least one word"));

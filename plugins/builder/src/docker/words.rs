@@ -1,5 +1,7 @@
 //! Words of an instruction's arguments.
 
+use kleene_sdk::build::Command;
+
 /// Words between blanks; quotes and backslashes protect blanks, and stay.
 pub(super) fn split(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
@@ -41,6 +43,14 @@ pub(super) fn json(text: &str) -> Option<Vec<String>> {
         serde_json::from_str(text).ok()
     } else {
         None
+    }
+}
+
+/// A JSON array of strings is a list of words; all else is for the shell.
+pub(super) fn command(arguments: &str) -> Command {
+    match json(arguments) {
+        Some(argv) => Command::Exec(argv),
+        None => Command::Shell(arguments.to_owned()),
     }
 }
 
