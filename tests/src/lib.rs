@@ -7,6 +7,8 @@
 //!
 //! Sandboxes are Linux's; what is not about them serves the tests that run on any host, `kleene-e2e`, too.
 
+#[cfg(target_os = "linux")]
+mod administrator;
 mod eventually;
 #[cfg(target_os = "linux")]
 mod ground;
