@@ -235,8 +235,7 @@ impl Engine {
     fn end_unsupervised(&self, process: &Process) -> ExitStatus {
         const SIGKILL: u8 = 9;
         let (container, exec) = (&process.container, &process.exec);
-        let is_orphan =
-            process.is_first && matches!(kleene_supervisor::is_alive(&process.run_dir), Ok(false));
+        let is_orphan = process.is_first && process.has_lost_its_supervisor();
         tracing::warn!(%container, %exec, is_orphan, "lost the supervisor of a process");
         if is_orphan && let Err(error) = self.platform.stop_jail(container, None, Duration::ZERO) {
             tracing::error!(%container, %error, "could not end a container without supervisor");

@@ -5,7 +5,8 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kleene_plan::{ExitStatus, Id};
 use kleene_supervisor::{Connection, Event, Events, Inputs};
@@ -96,6 +97,20 @@ impl Process {
                 None
             }
         }
+    }
+
+    /// Whether the supervisor is dead, and not only our line to it: the kernel closes that first.
+    pub(crate) fn has_lost_its_supervisor(&self) -> bool {
+        const DEATH: Duration = Duration::from_secs(1);
+        const GLANCE: Duration = Duration::from_millis(10);
+        let deadline = Instant::now() + DEATH;
+        while let Ok(true) = kleene_supervisor::is_alive(&self.run_dir) {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(GLANCE);
+        }
+        true
     }
 
     fn tell(&self, event: ProcessEvent) {

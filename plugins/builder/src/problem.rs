@@ -16,8 +16,10 @@ pub(crate) enum Problem {
     VariableName(String),
     /// Something but ARG stands before the first FROM.
     BeforeFrom,
-    /// The file as a whole.
+    /// The line is right by itself, and not in this file.
     File(&'static str),
+    /// Nothing is built on anything.
+    NoFrom,
 }
 
 impl Problem {
@@ -56,6 +58,16 @@ impl Problem {
                 Some("only ARG may stand before FROM".into()),
             ),
             Self::File(what) => (keyword(), format!("error in '{text}': {what}"), what, None),
+            Self::NoFrom => {
+                let what = "there is no FROM instruction";
+                let hint = "a Dockerfile begins with FROM and the image to build on ('klee image ls' shows which there are)";
+                (
+                    keyword(),
+                    format!("error in '{text}': {what}"),
+                    what,
+                    Some(hint.into()),
+                )
+            }
         };
         ParseError {
             line,

@@ -33,7 +33,7 @@ impl Complaint {
         if diagnostic.line == 0 {
             return Self {
                 place: None,
-                message,
+                message: format!("{file}: {message}"),
                 hint,
             };
         }
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_no_line_is_said_as_it_is() {
+    fn what_concerns_no_line_is_said_of_the_file() {
         let diagnostic = BuildDiagnostic {
             message: "there is none".to_owned(),
             ..BuildDiagnostic::default()
         };
         let complaint = Complaint::new(&diagnostic, "Dockerfile", 80);
         assert_eq!(complaint.place, None);
-        assert_eq!(complaint.message, "there is none");
+        assert_eq!(complaint.message, "Dockerfile: there is none");
     }
 
     #[test]

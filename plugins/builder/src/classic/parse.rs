@@ -200,7 +200,7 @@ fn check_order(instructions: &[Instruction]) -> Result<(), ParseError> {
             .last()
             .map(|last| last.text.as_str())
             .unwrap_or_default();
-        return Err(Problem::File("there is no FROM instruction").at(0, last));
+        return Err(Problem::NoFrom.at(0, last));
     }
     match froms.next() {
         Some(second) => {

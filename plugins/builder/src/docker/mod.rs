@@ -81,7 +81,7 @@ fn check_order(instructions: &[Instruction]) -> Result<(), ParseError> {
         }
     }
     let last = instructions.last().map_or("", |last| last.text.as_str());
-    Err(Problem::File("there is no FROM instruction").at(0, last))
+    Err(Problem::NoFrom.at(0, last))
 }
 
 /// No two stages have the same name, and none is called like a number, which would be another stage's.
