@@ -26,6 +26,10 @@ const GLANCE: Duration = Duration::from_millis(500);
 /// What stands before the name of an anchor in a file.
 const NAME: &str = "# ";
 
+/// What a file holds while its owner's anchors are changed, and for good if that is interrupted: any of the owner's
+/// anchors may hold anything.
+const UNKNOWN: &str = "being changed\n";
+
 /// Our corner of pf.
 #[derive(Debug)]
 pub(crate) struct Firewall {
@@ -60,6 +64,13 @@ impl Firewall {
         }
     }
 
+    fn remember(&self, owner: &Owner, text: &str) -> Result<()> {
+        let (file, unfinished) = (self.file(owner), self.directory.join(".unfinished"));
+        fs::write(&unfinished, text)
+            .and_then(|()| fs::rename(&unfinished, &file))
+            .or_failed(|| format!("write '{}'", file.display()))
+    }
+
     /// Whether other rules are loaded than these; `None`: no rules at all are wanted.
     pub(crate) fn would_change(&self, owner: &Owner, anchors: Option<&[Anchor]>) -> Result<bool> {
         Ok(self.loaded(owner)? != anchors.map(text_of))
@@ -76,13 +87,11 @@ impl Firewall {
                 .run(&pfctl::check(&anchor.name, &anchor.text))
                 .or_failed(action)?;
         }
+        self.remember(owner, UNKNOWN)?;
         for anchor in anchors {
             self.tools.run(&load(anchor)).or_failed(action)?;
         }
-        let (file, unfinished) = (self.file(owner), self.directory.join(".unfinished"));
-        fs::write(&unfinished, text_of(anchors))
-            .and_then(|()| fs::rename(&unfinished, &file))
-            .or_failed(|| format!("write '{}'", file.display()))
+        self.remember(owner, &text_of(anchors))
     }
 
     /// No rules of an owner's. One that has none is a success, also where there is no pf at all.
@@ -91,6 +100,7 @@ impl Firewall {
         if self.loaded(owner)?.is_none() {
             return Ok(());
         }
+        self.remember(owner, UNKNOWN)?;
         for name in pf::anchors(owner) {
             self.tools
                 .run(&pfctl::clear(&name))

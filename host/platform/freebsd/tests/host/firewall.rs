@@ -47,6 +47,28 @@ fn rules_are_loaded_again_even_if_they_are_remembered() {
 }
 
 #[test]
+fn what_was_loaded_in_the_moment_of_the_daemons_end_is_removed_by_the_next() {
+    let mut world = World::new();
+    world.end_with_pfctl("aaaaaaaaaaaa -f -", |world| world.apply(set()).unwrap_err());
+    assert_ne!(world.tool("pfctl -s Anchors -a kleene"), "");
+    world.reopen();
+    assert!(world.platform.would_change(&set()).unwrap());
+    world.apply(Op::ClearRules(network())).unwrap();
+    assert_eq!(world.tool("pfctl -s Anchors -a kleene"), "");
+}
+
+#[test]
+fn what_was_removed_in_the_moment_of_the_daemons_end_is_not_taken_for_loaded() {
+    let mut world = World::new();
+    world.apply(set()).unwrap();
+    world.end_with_pfctl("-f /dev/null", |world| {
+        world.apply(Op::ClearRules(network())).unwrap_err()
+    });
+    world.reopen();
+    assert!(world.platform.would_change(&set()).unwrap());
+}
+
+#[test]
 fn an_owner_without_rules_needs_no_firewall() {
     let world = World::new();
     world.forget_transcript();

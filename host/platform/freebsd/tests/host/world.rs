@@ -1,6 +1,7 @@
 //! A host for one test: fake tools in a directory of its own, in a mount namespace of its own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,6 +100,24 @@ impl World {
         let file = self.path("state.json");
         let text = fs::read_to_string(&file).unwrap();
         fs::write(file, text.replace("14.1-RELEASE", release)).unwrap();
+    }
+
+    /// Does something for which a pfctl(8) with these words among its arguments does what it is told and is then killed,
+    /// as if whoever waits for it had ended in that moment.
+    pub(crate) fn end_with_pfctl<T>(&self, words: &str, work: impl FnOnce(&Self) -> T) -> T {
+        let (tool, aside) = (self.path("bin/pfctl"), self.path("aside"));
+        fs::create_dir(&aside).unwrap();
+        fs::rename(&tool, aside.join("pfctl")).unwrap();
+        let script = format!(
+            "#!/bin/sh\n{}/pfctl \"$@\" || exit\ncase \"$*\" in *\"{words}\"*) kill -9 $$ ;; esac\n",
+            aside.display()
+        );
+        fs::write(&tool, script).unwrap();
+        fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+        let result = work(self);
+        fs::rename(aside.join("pfctl"), &tool).unwrap();
+        fs::remove_dir(aside).unwrap();
+        result
     }
 
     /// The tools, for what needs no platform.
