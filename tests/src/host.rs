@@ -286,6 +286,14 @@ impl Host {
     /// If it does not run.
     pub fn kill_daemon(&mut self) -> Result<()> {
         self.signal_daemon("KILL")?;
+        self.await_daemon_end()
+    }
+
+    /// Waits for the end of a daemon that was killed by others.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn await_daemon_end(&mut self) -> Result<()> {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.wait()?;
         }

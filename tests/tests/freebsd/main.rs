@@ -6,4 +6,5 @@
 mod host;
 mod images;
 mod jobs;
+mod killed;
 mod transcripts;

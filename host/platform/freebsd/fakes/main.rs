@@ -8,6 +8,7 @@
 //! `<directory>/bin`. Every command that changes something is written to `<directory>/transcript`. It mounts for real, so
 //! it wants a mount namespace of its own.
 
+mod death;
 mod ifconfig;
 mod jail;
 mod mount;
@@ -24,7 +25,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use state::Host;
+use death::Moment;
+use state::{Host, changes};
 
 /// The tools it is.
 const TOOLS: [&str; 25] = [
@@ -97,14 +99,29 @@ fn main() -> ExitCode {
             }
         };
     }
-    let tool = called.rsplit('/').next().unwrap_or_default().to_owned();
-    if FOR_THE_KERNEL.contains(&tool.as_str()) && std::env::var_os(KERNEL).is_none() {
-        return in_the_kernel(&called, &arguments);
-    }
-    let host = Host::at(directory_of(&called));
+    let tool = called.rsplit('/').next().unwrap_or_default();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let host = Host::at(directory_of(&called));
+    let death = death::drawn(&host, tool, &words);
+    if death == Some(Moment::Before) {
+        death::kill_caller();
+        return ExitCode::FAILURE;
+    }
+    let status = if FOR_THE_KERNEL.contains(&tool) && std::env::var_os(KERNEL).is_none() {
+        in_the_kernel(&called, &words)
+    } else {
+        run(&host, tool, &words)
+    };
+    if death == Some(Moment::After) {
+        death::kill_caller();
+    }
+    status
+}
+
+/// Does what a tool is asked for and prints its answer.
+fn run(host: &Host, tool: &str, words: &[&str]) -> ExitCode {
     let mut input = String::new();
-    let reads = match tool.as_str() {
+    let reads = match tool {
         "pfctl" => words.last() == Some(&"-"),
         "zfs" => words.first() == Some(&"receive"),
         "tee" => true,
@@ -113,26 +130,26 @@ fn main() -> ExitCode {
     if reads {
         let _ = std::io::stdin().read_to_string(&mut input);
     }
-    let reply = match tool.as_str() {
-        "jail" => jail::jail(&host, &words),
-        "jexec" => jail::jexec(&host, &words),
-        "ifconfig" => host.change(|state| ifconfig::ifconfig(state, &words)),
-        "jls" => host.change(|state| jail::jls(state, &words)),
-        "ps" => host.change(|state| jail::ps(state, &words)),
-        "mount" => host.change(|state| mount::list(state, &host, &words)),
-        "mount_nullfs" => host.change(|state| mount::nullfs(state, &words)),
-        "umount" => host.change(|state| mount::unmount(state, &words)),
-        "netstat" => host.change(|state| netstat::netstat(state, &words)),
-        "pfctl" => host.change(|state| pfctl::pfctl(state, &words, &input)),
-        "zpool" => host.change(|state| zfs::zpool(state, &host, &words)),
-        "zfs" => host.change(|state| zfs::zfs(state, &host, &words, &input)),
-        "freebsd-update" => update::freebsd_update(&words),
-        "tee" => host.change(|state| system::tee(state, &words, &input)),
-        _ => host.change(|state| system::run(state, &tool, &words)),
+    let reply = match tool {
+        "jail" => jail::jail(host, words),
+        "jexec" => jail::jexec(host, words),
+        "ifconfig" => host.change(|state| ifconfig::ifconfig(state, words)),
+        "jls" => host.change(|state| jail::jls(state, words)),
+        "ps" => host.change(|state| jail::ps(state, words)),
+        "mount" => host.change(|state| mount::list(state, host, words)),
+        "mount_nullfs" => host.change(|state| mount::nullfs(state, words)),
+        "umount" => host.change(|state| mount::unmount(state, words)),
+        "netstat" => host.change(|state| netstat::netstat(state, words)),
+        "pfctl" => host.change(|state| pfctl::pfctl(state, words, &input)),
+        "zpool" => host.change(|state| zfs::zpool(state, host, words)),
+        "zfs" => host.change(|state| zfs::zfs(state, host, words, &input)),
+        "freebsd-update" => update::freebsd_update(words),
+        "tee" => host.change(|state| system::tee(state, words, &input)),
+        _ => host.change(|state| system::run(state, tool, words)),
     };
     // A jail's making is written down when it is made, and not when its first process has ended.
-    if !(tool == "jail" && words.first() == Some(&"-c")) {
-        host.record(&tool, &words, &input, reply.code);
+    if changes(tool, words) && !(tool == "jail" && words.first() == Some(&"-c")) {
+        host.record(tool, words, &input, reply.code);
     }
     let _ = std::io::stdout().write_all(reply.out.as_bytes());
     let _ = std::io::stderr().write_all(reply.err.as_bytes());
@@ -146,11 +163,11 @@ const FOR_THE_KERNEL: [&str; 3] = ["mount_nullfs", "umount", "zfs"];
 const KERNEL: &str = "FAKE_FREEBSD_KERNEL";
 
 /// Does what a tool is asked for in another process, as the kernel would: it does not end with the tool.
-fn in_the_kernel(called: &str, arguments: &[String]) -> ExitCode {
+fn in_the_kernel(called: &str, words: &[&str]) -> ExitCode {
     let status = std::env::current_exe().and_then(|program| {
         std::process::Command::new(program)
             .arg0(called)
-            .args(arguments)
+            .args(words)
             .env(KERNEL, "1")
             .status()
     });

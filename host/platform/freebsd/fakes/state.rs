@@ -9,6 +9,7 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::Reply;
+use crate::death::Death;
 use crate::processes::processes;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -22,6 +23,8 @@ pub(crate) struct State {
     /// Removed, and the kernel holds on to them, if it is told to ([`crate::system`]).
     pub(crate) dying: BTreeMap<String, Jail>,
     pub(crate) lets_jails_die_slowly: bool,
+    #[serde(default)]
+    pub(crate) death: Option<Death>,
     pub(crate) interfaces: BTreeMap<String, Interface>,
     pub(crate) anchors: BTreeMap<String, String>,
     pub(crate) main_ruleset: Vec<String>,
@@ -162,23 +165,8 @@ impl Host {
         result
     }
 
-    /// Writes a command to the transcript if it may have changed something.
+    /// Writes a command to the transcript.
     pub(crate) fn record(&self, tool: &str, words: &[&str], input: &str, code: u8) {
-        let looks_only = match tool {
-            "jls" | "ps" | "netstat" | "kldstat" | "uname" => true,
-            "rctl" => words.is_empty(),
-            "devfs" => words.contains(&"show"),
-            "zpool" => words.first() == Some(&"list"),
-            "mount" => words.first() == Some(&"--libxo"),
-            "zfs" => matches!(words.first(), Some(&("list" | "get" | "send"))),
-            "ifconfig" => words.len() < 2,
-            "sysctl" | "sysrc" => words.contains(&"-n"),
-            "pfctl" => words.contains(&"-s") || words.contains(&"-n"),
-            _ => false,
-        };
-        if looks_only {
-            return;
-        }
         let mut text = format!("{tool} {}", words.join(" "));
         if code != 0 {
             text.push_str(&format!("   => {code}"));
@@ -193,6 +181,23 @@ impl Host {
             .open(self.0.join("transcript"));
         let _ = file.and_then(|mut file| file.write_all(text.as_bytes()));
     }
+}
+
+/// Whether a command may change something.
+pub(crate) fn changes(tool: &str, words: &[&str]) -> bool {
+    let looks_only = match tool {
+        "jls" | "ps" | "netstat" | "kldstat" | "uname" => true,
+        "rctl" => words.is_empty(),
+        "devfs" => words.contains(&"show"),
+        "zpool" => words.first() == Some(&"list"),
+        "mount" => words.first() == Some(&"--libxo"),
+        "zfs" => matches!(words.first(), Some(&("list" | "get" | "send"))),
+        "ifconfig" => words.len() < 2,
+        "sysctl" | "sysrc" => words.contains(&"-n"),
+        "pfctl" => words.contains(&"-s") || words.contains(&"-n"),
+        _ => false,
+    };
+    !looks_only
 }
 
 fn fail(directory: &Path, error: &io::Error) -> ! {

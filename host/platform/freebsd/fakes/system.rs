@@ -32,6 +32,12 @@ pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
             state.dying.clear();
             ok()
         }
+        // As little: how it says at which of its commands a daemon or a supervisor is killed, or that none is.
+        ("sysctl", ["fake.death"]) => say(format!("{:?}\n", state.death)),
+        ("sysctl", [setting]) if setting.starts_with("fake.death=") => {
+            state.death = setting["fake.death=".len()..].parse().ok();
+            ok()
+        }
         ("sysctl", [setting]) => match setting.split_once('=') {
             Some((name, value)) => {
                 let old = state
