@@ -14,6 +14,7 @@ const APPLICATION_ID: i32 = i32::from_be_bytes(*b"klne");
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_image_settings.sql"),
+    include_str!("../migrations/0003_lease_keys.sql"),
 ];
 
 /// Applies what the database has not seen yet.
@@ -112,5 +113,36 @@ mod tests {
             .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
             .unwrap();
         assert_eq!(tables, 1);
+    }
+
+    #[test]
+    fn leases_of_before_their_keys_changed_are_kept() {
+        let mut connection = empty();
+        bring(&mut connection, &MIGRATIONS[..2]).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO images (id, name, tag, created, user, cmd, env) VALUES ('aaaaaaaaaaaa', '', '', 0, '', '[]', '[]');
+                 INSERT INTO containers (id, image, created, cmd, env, user, jail_param, network_driver, persist,
+                                         restart_policy, generation)
+                 VALUES ('cccccccccccc', 'aaaaaaaaaaaa', 0, '[]', '[]', '', '[]', 'vnet', 0, 'no', 0);
+                 INSERT INTO networks (id, name, kind, interface, gateway, gateway6, nat, icc, internal)
+                 VALUES ('dddddddddddd', 'lan', 'bridge', 'kleene0', '', '', '', 1, 0);
+                 INSERT INTO endpoints (id, container, network, host_interface, jail_interface, mac)
+                 VALUES ('eeeeeeeeeeee', 'cccccccccccc', 'dddddddddddd', 'a', 'b', 'c');
+                 INSERT INTO address_leases VALUES ('dddddddddddd', 4, x'0a000002', 'eeeeeeeeeeee', '10.0.0.2', x'0a000003', 1);",
+            )
+            .unwrap();
+        bring(&mut connection, MIGRATIONS).unwrap();
+        let leases = |connection: &Connection| -> String {
+            let sql = "SELECT coalesce(group_concat(endpoint || ' ' || shown || ' ' || gap), '') FROM address_leases";
+            connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(leases(&connection), "eeeeeeeeeeee 10.0.0.2 1");
+        let elsewhere = "INSERT INTO address_leases VALUES ('ffffffffffff', 6, x'00000000000000000000000000000001', 'eeeeeeeeeeee', '::1', NULL, 1)";
+        let refused = connection.execute_batch(elsewhere).unwrap_err().to_string();
+        assert!(refused.contains("of the network of its endpoint"), "{refused}");
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        connection.execute("DELETE FROM endpoints", []).unwrap();
+        assert_eq!(leases(&connection), "");
     }
 }

@@ -32,13 +32,23 @@ pub fn measure(programs: &Programs) -> Result<Vec<Line>> {
     lease(&host)?;
     host.start_daemon()?;
     let full = Connecting::measure(&host, "wanderer", "lan")?;
-    let line = |leases: &str, connecting: Connecting| {
+    Ok(lines("0", empty)
+        .into_iter()
+        .chain(lines("60,000", full))
+        .collect())
+}
+
+fn lines(leases: &str, connecting: Connecting) -> [Line; 2] {
+    [
+        ("connect", connecting.connect),
+        ("disconnect", connecting.disconnect),
+    ]
+    .map(|(what, took)| {
         Line::new(
-            format!("an address of a /16 with {leases} leases, connect"),
-            milliseconds(connecting.connect),
+            format!("an address of a /16 with {leases} leases, {what}"),
+            milliseconds(took),
         )
-    };
-    Ok(vec![line("0", empty), line("60,000", full)])
+    })
 }
 
 /// Gives the first addresses to containers that have nothing else: files would take long to make, and nobody looks.

@@ -9,33 +9,39 @@ use kleene_store::{Container, Endpoint, Port};
 use crate::fixtures::*;
 
 #[test]
-fn an_address_is_allocated_as_fast_among_sixty_thousand_leases() {
+fn an_address_is_leased_and_freed_as_fast_among_sixty_thousand_leases() {
     const LEASES: u32 = 60_000;
     let store = furnished();
     let base = u32::from(Ipv4Addr::new(10, 0, 0, 0));
     let subnet: Ipv4Net = "10.0.0.0/16".parse().unwrap();
+    let connection = |number: u32| Endpoint {
+        ip4: Some((base + number).into()),
+        ..endpoint(u64::from(number) + 100_000, u64::from(number) + 1000)
+    };
+    let next = LEASES + 1;
     change(&store, |write| {
-        for number in 1..=LEASES {
-            let number64 = u64::from(number);
-            write.insert_container(&container(number64 + 1000))?;
-            let leased = Endpoint {
-                ip4: Some((base + number).into()),
-                ..endpoint(number64 + 100_000, number64 + 1000)
-            };
-            write.insert_endpoint(&leased)?;
+        for number in 1..=next {
+            write.insert_container(&container(u64::from(number) + 1000))?;
+            if number != next {
+                write.insert_endpoint(&connection(number))?;
+            }
         }
         Ok(())
     })
     .unwrap();
 
+    let connection = connection(next);
     let rounds = 100;
     let began = Instant::now();
     for _ in 0..rounds {
         let free = look(&store, |read| read.allocate4(&id(3), subnet, &[]));
-        assert_eq!(free, Some((base + LEASES + 1).into()));
+        assert_eq!(free, connection.ip4);
+        change(&store, |write| write.insert_endpoint(&connection)).unwrap();
+        assert!(change(&store, |write| write.remove_endpoint(&connection.id)).unwrap());
     }
     let each = began.elapsed() / rounds;
-    assert!(each < Duration::from_millis(1), "{each:?}");
+    // Allocating, leasing and freeing; one scan of the leases takes 20 ms.
+    assert!(each < Duration::from_millis(3), "{each:?}");
 }
 
 #[test]
