@@ -359,6 +359,47 @@ fn a_new_daemon_knows_the_rules_of_the_old_one() {
 }
 
 #[test]
+fn rules_that_were_set_in_the_moment_of_the_daemons_end_are_cleared_by_the_next() {
+    let w = World::new();
+    w.network(1, Flags::default());
+    let web = w.container(1, 2, false);
+    web.serve("web", 80);
+    w.publish(1, 2, Published::tcp(8080, 80));
+    let owner = Owner::Endpoint(endpoint_id(1, 2));
+    std::fs::remove_file(w.directory.path().join(format!("run/firewall/{owner}.json"))).unwrap();
+    let w = w.reopened();
+    w.apply(Op::ClearRules(owner));
+    assert!(w.outside.is_kept_from("192.0.2.1:8080"));
+}
+
+#[test]
+fn a_network_that_was_begun_in_the_moment_of_the_daemons_end_is_forgotten_by_the_next() {
+    let w = World::new();
+    w.network(1, Flags::default());
+    w.apply(Op::ClearRules(network(1)));
+    ip(&format!("link delete {}", common::net::bridge(1)));
+    assert_ne!(run("nft", "list ruleset"), "");
+    let w = w.reopened();
+    w.apply(Op::RemoveInterface {
+        name: common::net::bridge(1),
+        owner: network(1),
+    });
+    assert_eq!(run("nft", "list ruleset"), "");
+}
+
+#[test]
+fn nothing_is_loaded_that_the_next_daemon_would_not_know_of() {
+    let w = World::new();
+    std::fs::create_dir(w.directory.path().join("run/firewall/loaded")).unwrap();
+    let op = Op::SetRules {
+        owner: network(1),
+        rules: network_rules(1, Flags::default()),
+    };
+    assert!(w.platform.apply(&op).is_err());
+    assert_eq!(run("nft", "list ruleset"), "");
+}
+
+#[test]
 fn new_rules_replace_the_old_ones_of_their_owner() {
     let w = World::new();
     w.network(1, Flags::default());

@@ -62,7 +62,8 @@ struct State {
     ruleset: Ruleset,
     /// In the kernel's table when it is the one we loaded; `None`: never loaded.
     token: Option<Token>,
-    /// Whether this daemon has loaded the whole table: then what it knows is all there is.
+    /// Whether this daemon has loaded the whole table: then what it knows is all there is. Before, the last one may have
+    /// ended in the midst of a change.
     is_certain: bool,
     /// Whether somebody else has changed the table since it was loaded.
     is_suspect: bool,
@@ -199,7 +200,8 @@ impl Firewall {
     ) -> Result<()> {
         let mut state = self.state();
         let held = state.ruleset.held_by(&holder);
-        if held.is_none() && after.is_none() {
+        // Without a token none of our daemons has loaded anything since the host was started.
+        if held.is_none() && after.is_none() && (state.is_certain || state.token.is_none()) {
             return Ok(());
         }
         if held == after.as_ref() && state.is_certain && state.is_loaded() {
@@ -232,15 +234,17 @@ impl Firewall {
 
     fn load_all(&self, state: &mut State, action: &impl Fn() -> String) -> Result<()> {
         let token = state.token.unwrap_or_else(new_token);
+        if state.token.is_none() {
+            // First, so that a table is never there without the next daemon's knowledge.
+            self.journal
+                .write_token(token)
+                .or_failed(|| "write down that the firewall is loaded".to_owned())?;
+            state.token = Some(token);
+        }
         let text = state.ruleset.text(token);
         state.load(&text).or_failed(action)?;
         state.is_certain = true;
         state.is_suspect = false;
-        if state.token.replace(token) != Some(token) {
-            self.journal
-                .write_token(token)
-                .or_failed(|| "write down that the firewall is loaded".to_owned())?;
-        }
         Ok(())
     }
 }
