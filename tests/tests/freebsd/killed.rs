@@ -2,10 +2,16 @@
 //! anything and after it has done everything: the next daemon leaves whole objects or none, and nothing else on the host.
 //! The same with supervisors, whose daemon lives on.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use kleene_tests::{Outcome, Traces, write};
 use serde_json::Value;
 
 use crate::host::FreeBsdHost;
+
+/// How long it takes at most until the host is in order again.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a user does.
 #[derive(Clone, Copy, Default)]
@@ -40,7 +46,11 @@ impl Job {
             for then in [Then::Use, Then::Remove] {
                 let mut command = 1;
                 while self.is_cut_short(victim, &format!("{moment}:{command}"), then, &mut host) {
-                    assert_eq!(state(&host), before, "killed {moment} command {command}");
+                    assert_eq!(
+                        settled(&host, &before),
+                        before,
+                        "killed {moment} command {command}"
+                    );
                     command += 1;
                 }
                 println!("killed {moment} each of {} commands", command - 1);
@@ -80,10 +90,25 @@ impl Job {
     }
 }
 
-/// All objects and everything on the host but processes, among which is the daemon.
-fn state(host: &FreeBsdHost) -> (Vec<Vec<Value>>, Traces) {
+/// All objects, and everything on the host but processes, among which is the daemon.
+type State = (Vec<Vec<Value>>, Traces);
+
+fn state(host: &FreeBsdHost) -> State {
     let (objects, traces) = host.state();
     (objects, traces.without("processes"))
+}
+
+/// The state as soon as it is the expected one, or what it is after a while: what a supervisor leaves is put in order
+/// beside requests.
+fn settled(host: &FreeBsdHost, expected: &State) -> State {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let present = state(host);
+        if present == *expected || Instant::now() > deadline {
+            return present;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn name(object: &Value) -> &str {

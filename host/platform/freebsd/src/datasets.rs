@@ -258,10 +258,14 @@ impl Datasets {
     /// Unmounts a dataset and before it what a jail left mounted in it.
     pub(crate) fn unmount(&self, name: &DatasetName) -> Result<()> {
         let action = || format!("unmount dataset {name}");
-        self.tools
-            .unmount_views_below(&self.mountpoint(name))
-            .or_failed(action)?;
         let full = self.full(name);
+        let table = self.tools.mounts().or_failed(action)?;
+        self.tools
+            .unmount_views(&mount::below(&table, &self.mountpoint(name)))
+            .or_failed(action)?;
+        if !table.iter().any(|mounted| mounted.source == full) {
+            return Ok(());
+        }
         let mut unmounted = self.tools.run(&zfs::unmount(&full));
         if let Err(error) = &unmounted
             && matches!(refusal(error), Refusal::Busy(_))

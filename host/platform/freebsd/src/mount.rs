@@ -92,13 +92,15 @@ impl Tools {
         self.read(&list(), parse_list)
     }
 
-    /// Unmounts every view below a directory; other file systems stay. All are tried; the first error is told.
+    /// Unmounts every view below a directory; other file systems stay.
     pub(crate) fn unmount_views_below(&self, directory: &Path) -> Result<()> {
+        self.unmount_views(&below(&self.mounts()?, directory))
+    }
+
+    /// Unmounts those that are views. All are tried; the first error is told.
+    pub(crate) fn unmount_views(&self, mounted: &[Mounted]) -> Result<()> {
         let mut first_error = Ok(());
-        for mounted in below(&self.mounts()?, directory)
-            .iter()
-            .filter(|mounted| mounted.is_view())
-        {
+        for mounted in mounted.iter().filter(|mounted| mounted.is_view()) {
             match self.run(&unmount(&mounted.at)) {
                 Err(error) if !is_absence(&error) => first_error = first_error.and(Err(error)),
                 _ => {}
