@@ -15,6 +15,7 @@ use std::{
 use kleene_rootfs::{Error, Root};
 use proptest::prelude::*;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::io::Errno;
 
 /// Names in the tree; few, so that links meet what exists.
 const NAMES: [&str; 3] = ["a", "b", "c"];
@@ -64,13 +65,21 @@ fn make(at: &Path, nodes: &mut impl Iterator<Item = Node>, depth: u32) {
 
 fn by_kernel(root: &Path, path: &str) -> Found {
     let root = fs::File::open(root).unwrap();
-    match openat2(
-        root.as_fd(),
-        path,
-        OFlags::PATH,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT,
-    ) {
+    let open = || {
+        openat2(
+            root.as_fd(),
+            path,
+            OFlags::PATH,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT,
+        )
+    };
+    let mut opened = open();
+    // While anything is renamed anywhere on the machine, the kernel may not be sure where `..` leads.
+    while opened.as_ref().err() == Some(&Errno::AGAIN) {
+        opened = open();
+    }
+    match opened {
         Err(_) => Found::Nothing,
         Ok(opened) => {
             let stat = fstat(opened).unwrap();

@@ -94,6 +94,10 @@ impl AsFd for Mount {
     }
 }
 
+/// How often a path is gone along anew. The kernel cannot tell where a `..` leads while anything is renamed anywhere on
+/// the host, and says so (openat2(2), `EAGAIN`).
+const TRIES: u32 = 10_000;
+
 /// Opens a path for mounting on it, with symbolic links taken as within the root directory.
 pub(crate) fn target(path: &Path) -> io::Result<OwnedFd> {
     beneath_root(
@@ -165,13 +169,13 @@ fn beneath_root(path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
-    Ok(rustix::fs::openat2(
-        &root,
-        path,
-        flags | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    )?)
+    let mut more = 0..TRIES;
+    loop {
+        match rustix::fs::openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) if more.next().is_some() => {}
+            opened => return Ok(opened?),
+        }
+    }
 }
 
 /// Whether an open file lies in a file system of this magic number (statfs(2)).
@@ -191,4 +195,33 @@ pub(crate) fn device_node(directory: impl AsFd, name: &str, major: u32, minor: u
         everybody,
         AtFlags::empty(),
     )?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_path_through_its_parent_is_found_while_others_rename() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::create_dir(at("here")).unwrap();
+        std::fs::write(at("one"), "").unwrap();
+        let done = AtomicBool::new(false);
+        let failed = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::rename(at("one"), at("other")).unwrap();
+                    std::fs::rename(at("other"), at("one")).unwrap();
+                }
+            });
+            let failed = (0..20_000).find_map(|_| target(&at("here/../here/../here")).err());
+            done.store(true, Ordering::Relaxed);
+            failed
+        });
+        assert!(failed.is_none(), "{failed:?}");
+    }
 }

@@ -31,17 +31,18 @@ fn an_address_is_leased_and_freed_as_fast_among_sixty_thousand_leases() {
     .unwrap();
 
     let connection = connection(next);
-    let rounds = 100;
-    let began = Instant::now();
-    for _ in 0..rounds {
+    let mut times = [(); 100].map(|()| {
+        let began = Instant::now();
         let free = look(&store, |read| read.allocate4(&id(3), subnet, &[]));
         assert_eq!(free, connection.ip4);
         change(&store, |write| write.insert_endpoint(&connection)).unwrap();
         assert!(change(&store, |write| write.remove_endpoint(&connection.id)).unwrap());
-    }
-    let each = began.elapsed() / rounds;
-    // Allocating, leasing and freeing; one scan of the leases takes 20 ms.
-    assert!(each < Duration::from_millis(3), "{each:?}");
+        began.elapsed()
+    });
+    times.sort();
+    // Allocating, leasing and freeing; a walk through all leases takes more than 10 ms.
+    let median = times[times.len() / 2];
+    assert!(median < Duration::from_millis(3), "{median:?}");
 }
 
 #[test]
@@ -65,9 +66,12 @@ fn ten_thousand_containers_are_listed_within_a_moment() {
         Ok(())
     })
     .unwrap();
-    let began = Instant::now();
-    assert_eq!(look(&store, |read| read.containers()).len(), 10_000);
-    let elapsed = began.elapsed();
+    let times = [(); 3].map(|()| {
+        let began = Instant::now();
+        assert_eq!(look(&store, |read| read.containers()).len(), 10_000);
+        began.elapsed()
+    });
     // Without optimisation, beside other tests.
-    assert!(elapsed < Duration::from_millis(1500), "{elapsed:?}");
+    let fastest = times.into_iter().min().unwrap();
+    assert!(fastest < Duration::from_millis(1500), "{fastest:?}");
 }
