@@ -104,13 +104,14 @@ impl Process {
         const DEATH: Duration = Duration::from_secs(1);
         const GLANCE: Duration = Duration::from_millis(10);
         let deadline = Instant::now() + DEATH;
-        while let Ok(true) = kleene_supervisor::is_alive(&self.run_dir) {
-            if Instant::now() > deadline {
-                return false;
+        loop {
+            match kleene_supervisor::is_alive(&self.run_dir) {
+                Ok(false) => return true,
+                Ok(true) if Instant::now() <= deadline => thread::sleep(GLANCE),
+                // Who cannot be asked for is not taken for dead.
+                _ => return false,
             }
-            thread::sleep(GLANCE);
         }
-        true
     }
 
     fn tell(&self, event: ProcessEvent) {

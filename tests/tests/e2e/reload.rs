@@ -9,8 +9,6 @@ use crate::web::{PAGE, build_site, fetch, fetch_command, fetch_from_outside};
 
 /// What the daemon promises.
 const PROMISE: Duration = Duration::from_secs(1);
-/// What is waited for it on a machine that does something else meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container on a bridge whose port 80 is published as 8080, and another that serves on a loopback network.
 fn with_web() -> Host {
@@ -43,7 +41,7 @@ fn comes_back_after(host: &Host, act: &str) -> Duration {
     host.run(act).ok();
     let since = Instant::now();
     while rules(host) != before {
-        assert!(since.elapsed() < PATIENCE, "after {act}: {}", rules(host));
+        assert!(since.elapsed() < PROMISE, "after {act}: {}", rules(host));
         thread::sleep(Duration::from_millis(1));
     }
     since.elapsed()
@@ -52,23 +50,19 @@ fn comes_back_after(host: &Host, act: &str) -> Duration {
 #[test]
 fn rules_that_others_flush_delete_or_change_come_back_within_a_second() {
     let host = with_web();
-    let mut times = [
+    for act in [
         "nft flush ruleset",
         "nft delete table inet kleene",
         "nft flush chain inet kleene forward",
         "nft flush set inet kleene networks",
         "nft add rule inet kleene input drop",
         "nft flush ruleset",
-    ]
-    .map(|act| {
+    ] {
         let duration = comes_back_after(&host, act);
         println!("{act}: back after {duration:?}");
         assert_eq!(fetch(&host, &url()), PAGE, "{act}");
         assert_eq!(fetch_from_outside(&host, &url()), PAGE, "{act}");
-        duration
-    });
-    times.sort();
-    assert!(times[times.len() / 2] < PROMISE, "{times:?}");
+    }
 }
 
 #[test]

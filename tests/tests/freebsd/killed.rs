@@ -14,7 +14,7 @@ use crate::host::FreeBsdHost;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a user does.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Job {
     /// `klee` with these words first.
     given: &'static [&'static str],
@@ -40,7 +40,9 @@ enum Then {
 impl Job {
     /// Does it once for each command and moment.
     #[track_caller]
-    fn ends_well_without(self, victim: Victim, mut host: FreeBsdHost) {
+    fn ends_well_without(self, victim: Victim) {
+        let mut host = FreeBsdHost::with_minimal_image();
+        write(host.directory("context").join("Dockerfile"), DOCKERFILE);
         let before = state(&host);
         for moment in ["before", "after"] {
             for then in [Then::Use, Then::Remove] {
@@ -146,7 +148,8 @@ fn use_all(host: &FreeBsdHost) {
     }
 }
 
-/// Only the image that was there before stays.
+/// Only the image that was there before stays. Unlike [`Host::clear`](kleene_tests::Host::clear) it asks once: what a
+/// death left may not be in the way of anything.
 #[track_caller]
 fn remove_all(host: &FreeBsdHost) {
     for container in host.list("container") {
@@ -163,6 +166,7 @@ fn remove_all(host: &FreeBsdHost) {
     }
 }
 
+const DOCKERFILE: &str = "FROM minimal\nCOPY Dockerfile /copied\nRUN /bin/busybox touch /made\nENV A=1\n";
 const BRIDGE: &str = "network create -t bridge --subnet 10.13.37.0/24 --subnet6 fd00:13::/64 lan";
 const LOOPBACK: &str = "network create -t loopback --subnet 10.13.38.0/24 local";
 const WEB: &str = "run -d --name web -l vnet -n lan -p 8080:80 minimal /bin/busybox sleep 1000";
@@ -171,10 +175,10 @@ const OTHER: &str = "run -d --name other -l ipnet -n local minimal /bin/busybox 
 #[test]
 fn while_it_makes_networks() {
     Job {
+        given: &[],
         when: &[BRIDGE, LOOPBACK],
-        ..Job::default()
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn while_it_removes_networks() {
         given: &[BRIDGE, LOOPBACK],
         when: &["rmn lan", "rmn local"],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -192,7 +196,7 @@ fn while_it_starts_a_container_with_an_interface() {
         given: &[BRIDGE, "volume create data"],
         when: &["run -d --name web -l vnet -n lan -p 8080:80 -m data:/data minimal /bin/busybox sleep 1000"],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -201,7 +205,7 @@ fn while_it_starts_a_container_with_an_address() {
         given: &[LOOPBACK],
         when: &[OTHER],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -210,7 +214,7 @@ fn while_it_stops_a_container_with_an_interface() {
         given: &[BRIDGE, WEB],
         when: &["stop web"],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn while_it_removes_a_running_container() {
         given: &[LOOPBACK, OTHER],
         when: &["rmc -f other"],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -228,7 +232,7 @@ fn while_it_restarts_a_container() {
         given: &["run -d --name sleeper -m scratch:/data minimal /bin/busybox sleep 1000"],
         when: &["restart sleeper"],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -245,35 +249,30 @@ fn while_it_connects_and_disconnects() {
             "network disconnect local other",
         ],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
 fn while_it_builds_an_image() {
-    let host = FreeBsdHost::with_minimal_image();
-    write(
-        host.directory("context").join("Dockerfile"),
-        "FROM minimal\nCOPY Dockerfile /copied\nRUN /bin/busybox touch /made\nENV A=1\n",
-    );
     Job {
+        given: &[],
         when: &["build -t built context"],
-        ..Job::default()
     }
-    .ends_well_without(Victim::Daemon, host);
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
 fn while_it_makes_and_removes_images_and_volumes() {
     Job {
+        given: &[],
         when: &[
             "image create -t made host --bin /bin/sh --bin /bin/true",
             "volume create data",
             "rmi made",
             "rmv data",
         ],
-        ..Job::default()
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -282,7 +281,7 @@ fn while_a_container_becomes_an_image() {
         given: &["create --name base minimal /bin/true"],
         when: &["commit base committed"],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -300,7 +299,7 @@ fn while_it_prunes() {
             "volume prune -f",
         ],
     }
-    .ends_well_without(Victim::Daemon, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Daemon);
 }
 
 #[test]
@@ -309,7 +308,7 @@ fn while_a_supervisor_starts_a_container() {
         given: &[BRIDGE, "volume create data"],
         when: &["run -d --name web -l vnet -n lan -m data:/data minimal /bin/busybox sleep 1000"],
     }
-    .ends_well_without(Victim::Supervisor, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Supervisor);
 }
 
 #[test]
@@ -318,19 +317,14 @@ fn while_a_supervisor_sees_a_container_end() {
         given: &[BRIDGE],
         when: &["run --name web -l vnet -n lan -m data:/data minimal /bin/busybox sleep 0.1"],
     }
-    .ends_well_without(Victim::Supervisor, FreeBsdHost::with_minimal_image());
+    .ends_well_without(Victim::Supervisor);
 }
 
 #[test]
 fn while_a_supervisor_builds() {
-    let host = FreeBsdHost::with_minimal_image();
-    write(
-        host.directory("context").join("Dockerfile"),
-        "FROM minimal\nRUN /bin/busybox touch /made\n",
-    );
     Job {
+        given: &[],
         when: &["build -t built context"],
-        ..Job::default()
     }
-    .ends_well_without(Victim::Supervisor, host);
+    .ends_well_without(Victim::Supervisor);
 }

@@ -2,8 +2,6 @@
 //! host.
 
 use std::fs;
-use std::io::Error;
-use std::str::FromStr;
 
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
@@ -32,28 +30,25 @@ pub(crate) struct Death {
     command: u32,
 }
 
-impl FromStr for Death {
-    type Err = Error;
-
-    /// `daemon:before:3`, `supervisor:after:1`.
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let no_death = || Error::other(format!("'{text}' is no death"));
+impl Death {
+    /// `daemon:before:3`, `supervisor:after:1`; anything else is none.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let words: Vec<&str> = text.split(':').collect();
         let [caller, moment, command] = words[..] else {
-            return Err(no_death());
+            return None;
         };
-        Ok(Self {
+        Some(Self {
             caller: match caller {
                 "daemon" => Caller::Daemon,
                 "supervisor" => Caller::Supervisor,
-                _ => return Err(no_death()),
+                _ => return None,
             },
             moment: match moment {
                 "before" => Moment::Before,
                 "after" => Moment::After,
-                _ => return Err(no_death()),
+                _ => return None,
             },
-            command: command.parse().map_err(Error::other)?,
+            command: command.parse().ok()?,
         })
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct State {
     /// Removed, and the kernel holds on to them, if it is told to ([`crate::system`]).
     pub(crate) dying: BTreeMap<String, Jail>,
     pub(crate) lets_jails_die_slowly: bool,
-    #[serde(default)]
+    /// Who is killed at which of its commands, if somebody is to be.
     pub(crate) death: Option<Death>,
     pub(crate) interfaces: BTreeMap<String, Interface>,
     pub(crate) anchors: BTreeMap<String, String>,

@@ -1,5 +1,6 @@
 //! sysctl(8), kldstat(8), kldload(8), kldunload(8), sysrc(8), mdconfig(8), uname(1), devfs(8), service(8), tee(1).
 
+use crate::death::Death;
 use crate::state::State;
 use crate::{Reply, no, ok, say};
 
@@ -34,11 +35,11 @@ pub(crate) fn run(state: &mut State, tool: &str, words: &[&str]) -> Reply {
         }
         // As little: how it says at which of its commands a daemon or a supervisor is killed, or that none is.
         ("sysctl", ["fake.death"]) => say(format!("{:?}\n", state.death)),
-        ("sysctl", [setting]) if setting.starts_with("fake.death=") => {
-            state.death = setting["fake.death=".len()..].parse().ok();
-            ok()
-        }
         ("sysctl", [setting]) => match setting.split_once('=') {
+            Some(("fake.death", death)) => {
+                state.death = Death::parse(death);
+                ok()
+            }
             Some((name, value)) => {
                 let old = state
                     .sysctls

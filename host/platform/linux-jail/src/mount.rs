@@ -94,10 +94,6 @@ impl AsFd for Mount {
     }
 }
 
-/// How often a path is gone along anew. The kernel cannot tell where a `..` leads while anything is renamed anywhere on
-/// the host, and says so (openat2(2), `EAGAIN`).
-const TRIES: u32 = 10_000;
-
 /// Opens a path for mounting on it, with symbolic links taken as within the root directory.
 pub(crate) fn target(path: &Path) -> io::Result<OwnedFd> {
     beneath_root(
@@ -162,6 +158,10 @@ pub(crate) fn mount_point(path: &Path, mode: Mode) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY;
     beneath_root(path, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS)
 }
+
+/// How often a path is gone along anew. The kernel cannot tell where a `..` leads while anything is renamed anywhere on
+/// the host, and says so (openat2(2), `EAGAIN`).
+const TRIES: u32 = 10_000;
 
 fn beneath_root(path: &Path, flags: OFlags, resolve: ResolveFlags) -> io::Result<OwnedFd> {
     let root = rustix::fs::open(

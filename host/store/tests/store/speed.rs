@@ -31,18 +31,24 @@ fn an_address_is_leased_and_freed_as_fast_among_sixty_thousand_leases() {
     .unwrap();
 
     let connection = connection(next);
-    let mut times = [(); 100].map(|()| {
+    let rounds = [(); 100].map(|()| {
         let began = Instant::now();
         let free = look(&store, |read| read.allocate4(&id(3), subnet, &[]));
         assert_eq!(free, connection.ip4);
+        let allocated = began.elapsed();
         change(&store, |write| write.insert_endpoint(&connection)).unwrap();
         assert!(change(&store, |write| write.remove_endpoint(&connection.id)).unwrap());
-        began.elapsed()
+        (allocated, began.elapsed() - allocated)
     });
-    times.sort();
-    // Allocating, leasing and freeing; a walk through all leases takes more than 10 ms.
-    let median = times[times.len() / 2];
-    assert!(median < Duration::from_millis(3), "{median:?}");
+    let median = |mut times: [Duration; 100]| {
+        times.sort();
+        times[times.len() / 2]
+    };
+    let allocated = median(rounds.map(|(allocated, _)| allocated));
+    assert!(allocated < Duration::from_millis(1), "{allocated:?}");
+    // Leasing and freeing; a walk through all leases takes more than 10 ms.
+    let changed = median(rounds.map(|(_, changed)| changed));
+    assert!(changed < Duration::from_millis(2), "{changed:?}");
 }
 
 #[test]
@@ -66,12 +72,9 @@ fn ten_thousand_containers_are_listed_within_a_moment() {
         Ok(())
     })
     .unwrap();
-    let times = [(); 3].map(|()| {
-        let began = Instant::now();
-        assert_eq!(look(&store, |read| read.containers()).len(), 10_000);
-        began.elapsed()
-    });
+    let began = Instant::now();
+    assert_eq!(look(&store, |read| read.containers()).len(), 10_000);
+    let elapsed = began.elapsed();
     // Without optimisation, beside other tests.
-    let fastest = times.into_iter().min().unwrap();
-    assert!(fastest < Duration::from_millis(1500), "{fastest:?}");
+    assert!(elapsed < Duration::from_millis(1500), "{elapsed:?}");
 }

@@ -233,14 +233,17 @@ impl Firewall {
     }
 
     fn load_all(&self, state: &mut State, action: &impl Fn() -> String) -> Result<()> {
-        let token = state.token.unwrap_or_else(new_token);
-        if state.token.is_none() {
-            // First, so that a table is never there without the next daemon's knowledge.
-            self.journal
-                .write_token(token)
-                .or_failed(|| "write down that the firewall is loaded".to_owned())?;
-            state.token = Some(token);
-        }
+        let token = match state.token {
+            Some(token) => token,
+            // Written down first, so that a table is never there without the next daemon's knowledge.
+            None => {
+                let token = new_token();
+                self.journal
+                    .write_token(token)
+                    .or_failed(|| "write down that the firewall is loaded".to_owned())?;
+                *state.token.insert(token)
+            }
+        };
         let text = state.ruleset.text(token);
         state.load(&text).or_failed(action)?;
         state.is_certain = true;
