@@ -22,7 +22,7 @@ use crate::process::{Process, Subscriber, await_start};
 /// How long an instance that nobody starts is remembered.
 const UNSTARTED_LIFETIME: Duration = Duration::from_secs(3600);
 /// How long a request waits for the end of what it asked to end: the original client waits 5 s for its answer.
-const STOP_LIMIT: Duration = Duration::from_millis(4500);
+const STOP_LIMIT: Duration = Duration::from_secs(4);
 const SIGTERM: u8 = 15;
 const SIGKILL: u8 = 9;
 

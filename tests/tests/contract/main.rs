@@ -17,6 +17,7 @@ mod images;
 mod known_weak;
 mod networks;
 mod original_client;
+mod patience;
 mod random;
 mod shapes;
 mod transport;

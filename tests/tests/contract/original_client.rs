@@ -1,16 +1,12 @@
 //! §11 and §1.1: what the original client sends, byte for byte, and whether it can digest what comes back: only
 //! documented statuses, within its 5 s.
 
-use std::time::Duration;
-
 use kleene_tests::wire::{Answer, original_request};
 use kleene_tests::{Table, write};
 use serde_json::{Value, json};
 
 use crate::daemon::Daemon;
-
-/// The read timeout of every REST call.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::patience::PATIENCE;
 
 /// Sends a request to the letter.
 #[track_caller]
