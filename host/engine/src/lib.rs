@@ -30,6 +30,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 
 pub use cancel::Cancel;
+pub use container::STOP_GRACE;
 pub use error::{EngineError, Result};
 pub use image::{BuildError, BuildEvent, BuildProblem, ImageArchive, UploadError, UploadedContext};
 use kleene_platform::Platform;

@@ -47,6 +47,26 @@ fn a_stop_of_a_deaf_container_beside_which_others_are_served() {
 }
 
 #[test]
+fn a_stop_with_a_timeout_kills_when_it_has_passed_and_no_earlier() {
+    let daemon = Daemon::with_image();
+    let orderly = "trap '/bin/busybox sleep 4; echo > /orderly; exit' TERM; echo ready; while :; do /bin/busybox sleep 0.1; done";
+    for (name, script, timeout, least) in [("deaf", DEAF[2], 1, 1), ("orderly", orderly, 60, 4)] {
+        daemon.container(name, json!({"cmd": ["/bin/sh", "-c", script]}));
+        let mut conversation = daemon.attach(&daemon.exec(name, &[]));
+        conversation.hear_until("\n");
+        let answer = daemon.post(&format!("/containers/{name}/stop?timeout={timeout}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let range = Duration::from_secs(least)..Duration::from_secs(least) + PATIENCE;
+        assert!(range.contains(&answer.elapsed), "{name}: {:?}", answer.elapsed);
+        assert!(!daemon.is_running(name));
+    }
+    let orderly = json!({"cmd": ["/bin/busybox", "ls", "/orderly"]});
+    daemon.send("/containers/orderly/update", &orderly).id(201);
+    let (listed, _) = daemon.attach(&daemon.exec("orderly", &[])).hear_out();
+    assert_eq!(listed[0].payload, b"/orderly\n");
+}
+
+#[test]
 fn a_stop_of_a_deaf_instance() {
     let daemon = Daemon::with_running();
     let exec = daemon.exec("box", &DEAF);

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::endpoint::Endpoint;
 use crate::operation::Operation;
-use crate::validation::{ExecStop, ListContainers, LoadImage, PruneImages, TagImage};
+use crate::validation::{ExecStop, ListContainers, LoadImage, PruneImages, StopContainer, TagImage};
 
 /// All of them.
 pub(super) fn all() -> Vec<Endpoint> {
@@ -56,7 +56,9 @@ fn containers() -> Vec<Endpoint> {
         )
         .body("ContainerUpdate")
         .creates(),
-        post("/containers/{id}/stop", O::ContainerStop, "Stop a container").names(),
+        post("/containers/{id}/stop", O::ContainerStop, "Stop a container")
+            .query::<StopContainer>()
+            .names(),
         delete(
             "/containers/{id}",
             O::ContainerRemove,

@@ -1,15 +1,18 @@
 //! `/containers`: contract §4.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use kleene_api::{ContainerConfig, ContainerUpdate};
+use kleene_engine::STOP_GRACE;
 
 use super::Group;
 use crate::answer::{Failure, created, identities, identity};
 use crate::app::App;
 use crate::operation::Operation;
-use crate::validation::{Body, ListContainers, Query};
+use crate::validation::{Body, ListContainers, Query, StopContainer};
 
 pub(super) fn group() -> Group {
     Group::new()
@@ -62,9 +65,16 @@ async fn update(
     Ok(created(id))
 }
 
-async fn stop(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Failure> {
+async fn stop(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<StopContainer>,
+) -> Result<Response, Failure> {
+    let grace = query.timeout.map_or(STOP_GRACE, Duration::from_secs);
     let id = app
-        .run(Operation::ContainerStop, move |engine| engine.stop_container(&id))
+        .run(Operation::ContainerStop, move |engine| {
+            engine.stop_container_within(&id, grace)
+        })
         .await?;
     Ok(identity(id).into_response())
 }

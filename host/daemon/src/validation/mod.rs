@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use body::{Body, LARGEST_BODY};
 pub use query::Query;
-pub use schemas::{ExecStop, ListContainers, LoadImage, PruneImages, TagImage};
+pub use schemas::{ExecStop, ListContainers, LoadImage, PruneImages, StopContainer, TagImage};
 
 /// A type that arrives as a JSON object, or as query parameters, of a declared shape.
 pub trait Described: DeserializeOwned {

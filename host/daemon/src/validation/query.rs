@@ -40,13 +40,12 @@ fn parse<T: Described>(pairs: Vec<(String, String)>) -> Result<T, Vec<Mistake>> 
         return Err(unexpected);
     }
     let typed = pairs.into_iter().map(|(name, text)| {
-        let is_boolean = declared(&name).is_some_and(|field| matches!(field.kind, Kind::Boolean));
-        let value = match text.as_str() {
-            "true" if is_boolean => Value::Bool(true),
-            "false" if is_boolean => Value::Bool(false),
-            _ => Value::String(text),
+        let typed = match declared(&name).map(|field| &field.kind) {
+            Some(Kind::Boolean) => text.parse().ok().map(Value::Bool),
+            Some(Kind::Integer(_)) => text.parse().ok().map(|number: u64| number.into()),
+            _ => None,
         };
-        (name, value)
+        (name, typed.unwrap_or(Value::String(text)))
     });
     read(Value::Object(typed.collect::<Map<_, _>>())).map_err(|mistakes| mistakes.shape)
 }
@@ -54,7 +53,7 @@ fn parse<T: Described>(pairs: Vec<(String, String)>) -> Result<T, Vec<Mistake>> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validation::{ExecStop, ListContainers, TagImage};
+    use crate::validation::{ExecStop, ListContainers, StopContainer, TagImage};
 
     fn pairs(given: &[(&str, &str)]) -> Vec<(String, String)> {
         given
@@ -79,6 +78,15 @@ mod tests {
         for word in ["True", "1", "", "yes"] {
             let expected = ("/all".to_owned(), "Invalid boolean. Got: string".to_owned());
             assert_eq!(mistake::<ListContainers>(&[("all", word)]), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_such_and_have_a_limit() {
+        let timeout = |text| parse::<StopContainer>(pairs(&[("timeout", text)])).map(|stop| stop.timeout);
+        assert_eq!(timeout("10").unwrap(), Some(10));
+        for text in ["3601", "-1", "1.5", "ten", ""] {
+            assert_eq!(timeout(text).unwrap_err()[0].pointer, "/timeout", "{text}");
         }
     }
 

@@ -185,6 +185,18 @@ impl Described for ListContainers {
     const FIELDS: &'static [Field] = &[Field::new("all", Kind::Boolean)];
 }
 
+/// Parameters of `POST /containers/{id}/stop`.
+#[derive(Debug, Deserialize, ToSchema)]
+pub struct StopContainer {
+    /// How many seconds its processes have to end by themselves, up to an hour; 3.5 unless it is said, because clients
+    /// of 0.1.1 wait no more than 5 for the answer.
+    pub timeout: Option<u64>,
+}
+
+impl Described for StopContainer {
+    const FIELDS: &'static [Field] = &[Field::new("timeout", Kind::Integer(3600))];
+}
+
 /// Parameters of `POST /exec/{id}/stop`.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct ExecStop {

@@ -11,6 +11,7 @@ mod stop;
 mod update;
 
 pub(crate) use create::wanted_mounts;
+pub use stop::STOP_GRACE;
 
 use std::path::PathBuf;
 
