@@ -1,13 +1,16 @@
 //! The database, and the two ways into it: [`Read`] and [`Write`], each one transaction.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::ops::Deref;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Params, Transaction, TransactionBehavior};
+use rustix::fs::FallocateFlags;
 
 use crate::cells::Cells;
 use crate::error::{Result, StoreError};
@@ -18,6 +21,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Compiled statements kept per connection: more than there are in this crate.
 const STATEMENTS: usize = 192;
+
+/// How large SQLite lets the log of changes grow before it goes back to its beginning: `wal_autocheckpoint`, 1000 pages of
+/// 4 KiB and their headers.
+const LOG_SIZE: u64 = 1000 * (4096 + 24) + 32;
 
 /// The database of a daemon. Shared by reference between threads: writers wait for each other, readers for nobody.
 ///
@@ -78,6 +85,10 @@ impl Store {
         created.map_err(|error| failed(&error))?;
         let mut writer = connect(path).map_err(|error| failed(&error))?;
         migrate(&mut writer, path, MIGRATIONS)?;
+        if let Err(error) = reserve_log(path) {
+            // ZFS for one promises no room. Whoever needs it has to reserve it for the dataset.
+            tracing::debug!(%error, "a full disk will be in the way of changes");
+        }
         let readers = Readers {
             path: path.to_owned(),
             idle: Mutex::default(),
@@ -170,6 +181,15 @@ fn connect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Takes the room that the log of changes will need, so that containers which fill the disk can be stopped and removed.
+fn reserve_log(database: &Path) -> io::Result<()> {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    let log = OpenOptions::new().write(true).open(path)?;
+    // What SQLite has not written itself is no part of the log: it lacks the checksums.
+    Ok(rustix::fs::fallocate(log, FallocateFlags::empty(), 0, LOG_SIZE)?)
+}
+
 fn configure(connection: &Connection) -> Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -180,6 +200,8 @@ fn configure(connection: &Connection) -> Result<()> {
     // step of each operation.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
+    // Log and index stay where they are, so that the next daemon needs no room for them.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod crashes;
 mod daemons;
 mod dockerfiles;
 mod dry_run;
+mod full_disk;
 mod images;
 mod main_job;
 mod networks;
