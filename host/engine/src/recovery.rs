@@ -172,7 +172,7 @@ impl Engine {
 
     fn ended_while_away(&self, container: &Id, exec: &Id) {
         let status = self.recorded_status(container, exec);
-        self.clean_up_ended(container, exec, status);
+        self.clean_up_behind(container, exec, status);
     }
 
     pub(crate) fn recorded_status(&self, container: &Id, exec: &Id) -> ExitStatus {

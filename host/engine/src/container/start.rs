@@ -141,7 +141,7 @@ impl Engine {
             }
             let ended = !self.jail_lives(&process.container)?;
             if ended {
-                self.clean_up_ended(&process.container, &process.exec, status);
+                self.clean_up_behind(&process.container, &process.exec, status);
             }
             Ok(ended)
         });
@@ -157,7 +157,7 @@ impl Engine {
         let container = self.container_by_id(id)?;
         match &container.started {
             Some(running) if !self.jail_lives(id)? => {
-                self.clean_up_ended(id, &running.exec, self.recorded_status(id, &running.exec));
+                self.clean_up_ended(id, &running.exec, self.recorded_status(id, &running.exec))?;
                 self.container_by_id(id)
             }
             _ => Ok(container),
@@ -171,34 +171,37 @@ impl Engine {
     /// Takes back what was applied for a container that has ended. What cannot be taken back is recorded and does
     /// not keep the container from being stopped. `exec` says which start is meant: a later one must not be cleaned
     /// up after an earlier one. The caller holds the container's lock.
-    pub(crate) fn clean_up_ended(&self, container: &Id, exec: &Id, status: ExitStatus) {
-        let cleaned = (|| -> Result<()> {
-            let record = self.container_by_id(container)?;
-            if record.started.is_none_or(|running| running.exec != *exec) {
-                return Ok(());
+    pub(crate) fn clean_up_ended(&self, container: &Id, exec: &Id, status: ExitStatus) -> Result<()> {
+        let record = self.store.read(|read| read.container(container))?;
+        let runs = |record: &Container| record.started.as_ref().is_some_and(|start| start.exec == *exec);
+        let Some(record) = record.filter(runs) else {
+            return Ok(());
+        };
+        let object = Object::Container(container.clone());
+        let applied = self.store.read(|read| read.applied(&object))?;
+        let leftovers = self.take_back(applied.into_iter().rev().filter_map(|applied| applied.undo));
+        self.store.write(|write| {
+            for leftover in &leftovers {
+                write.add_leftover(&object, &leftover.op, &leftover.reason)?;
             }
-            let object = Object::Container(container.clone());
-            let applied = self.store.read(|read| read.applied(&object))?;
-            let leftovers = self.take_back(applied.into_iter().rev().filter_map(|applied| applied.undo));
-            self.store.write(|write| {
-                for leftover in &leftovers {
-                    write.add_leftover(&object, &leftover.op, &leftover.reason)?;
-                }
-                write.clear_applied(&object)?;
-                write.release_ports(container)?;
-                write.mark_exited(
-                    container,
-                    record.generation,
-                    LastExit {
-                        status,
-                        finished: kleene_store::now(),
-                    },
-                )
-            })?;
-            self.remove_run_dir(container);
-            Ok(())
-        })();
-        if let Err(error) = cleaned {
+            write.clear_applied(&object)?;
+            write.release_ports(container)?;
+            write.mark_exited(
+                container,
+                record.generation,
+                LastExit {
+                    status,
+                    finished: kleene_store::now(),
+                },
+            )
+        })?;
+        self.remove_run_dir(container);
+        Ok(())
+    }
+
+    /// As [`clean_up_ended`](Self::clean_up_ended), where nobody waits for it.
+    pub(crate) fn clean_up_behind(&self, container: &Id, exec: &Id, status: ExitStatus) {
+        if let Err(error) = self.clean_up_ended(container, exec, status) {
             tracing::error!(%container, %error, "could not clean up after the container ended");
         }
     }

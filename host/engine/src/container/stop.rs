@@ -42,12 +42,13 @@ impl Engine {
         })?;
         let followers = self.execs.of_container(&id);
         let first = followers.iter().find(|process| process.exec == exec);
-        if !first.is_some_and(|first| first.wait(CLEAN_UP_LIMIT)) {
-            // Nobody follows it any more, or whoever does is kept waiting by a client that does not read.
-            self.locks.hold(&id, || {
-                self.clean_up_ended(&id, &exec, self.recorded_status(&id, &exec));
-            });
+        if let Some(first) = first {
+            first.wait(CLEAN_UP_LIMIT);
         }
+        // Nobody may follow it any more, or whoever does is kept waiting by a client that does not read, or failed.
+        self.locks.hold(&id, || {
+            self.clean_up_ended(&id, &exec, self.recorded_status(&id, &exec))
+        })?;
         Ok(id)
     }
 }
