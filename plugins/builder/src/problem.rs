@@ -14,6 +14,10 @@ pub(crate) enum Problem {
     Keyword(String, String),
     /// This name of a variable of ENV or ARG.
     VariableName(String),
+    /// `--from` has this number and no stage before it has: what there is.
+    NoStage(String, String),
+    /// This opening of a here-document, and the line that would end it and is nowhere.
+    Unended(String, String),
     /// Something but ARG stands before the first FROM.
     BeforeFrom,
     /// The line is right by itself, and not in this file.
@@ -21,6 +25,9 @@ pub(crate) enum Problem {
     /// Nothing is built on anything.
     NoFrom,
 }
+
+/// How a here-document without an end is told.
+pub(crate) const UNENDED: &str = "the here-document does not end";
 
 impl Problem {
     /// The instruction is wrong; `hint` says what is right.
@@ -51,6 +58,18 @@ impl Problem {
                 "no name of a variable",
                 Some("a name has letters, digits and '_', and does not begin with a digit".into()),
             ),
+            Self::NoStage(number, hint) => (
+                number.clone(),
+                format!("error in '{text}': no stage {number}"),
+                "no such stage before this one",
+                Some(hint.into()),
+            ),
+            Self::Unended(opening, delimiter) => (
+                opening,
+                invalid,
+                UNENDED,
+                Some(format!("a line with '{delimiter}' alone is missing").into()),
+            ),
             Self::BeforeFrom => (
                 keyword(),
                 format!("'{text}' not permitted before a FROM instruction"),
@@ -76,6 +95,23 @@ impl Problem {
             reason: reason.to_owned(),
             hint: hint.map(Cow::into_owned),
         }
+    }
+}
+
+/// What to write instead of a user with a group, if that is what `user` is.
+pub(crate) fn without_group(user: &str) -> Option<String> {
+    let (name, _) = user.split_once(':')?;
+    Some(format!(
+        "a user runs with the groups that /etc/group of the image gives: write USER {name}"
+    ))
+}
+
+/// The user that USER names, as it is written.
+pub(crate) fn user(written: &str) -> Result<String, Problem> {
+    // What variables come to is only known when the step is done.
+    match without_group(written).filter(|_| !written.contains('$')) {
+        Some(hint) => Err(Problem::words(written, hint)),
+        None => Ok(written.to_owned()),
     }
 }
 

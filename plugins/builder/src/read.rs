@@ -5,6 +5,7 @@
 
 use kleene_sdk::build::{Dialect, ParseError, Parsed};
 
+use crate::problem::UNENDED;
 use crate::{classic, docker};
 
 /// What a Dockerfile says. `steps` are the keywords of other plugins.
@@ -12,7 +13,7 @@ use crate::{classic, docker};
 /// # Errors
 /// Where it is wrong, by the reader that understood more of it.
 pub fn dockerfile(text: &str, steps: &[String]) -> Result<Parsed, ParseError> {
-    let stuck = match classic::parse::dockerfile(text) {
+    let stuck = match classic::parse::dockerfile(text, steps) {
         Ok(instructions) => {
             return Ok(Parsed {
                 dialect: Dialect::Classic,
@@ -26,20 +27,27 @@ pub fn dockerfile(text: &str, steps: &[String]) -> Result<Parsed, ParseError> {
             dialect: Dialect::Docker,
             instructions,
         }),
-        Err(error) => Err(further(text, stuck, error)),
+        Err(error) => Err(further(text, steps, stuck, error)),
     }
 }
 
-/// The error that is further down. On the same line it is the classic text, unless only Docker's reader knows the
-/// instruction or says the same with better advice.
-fn further(text: &str, classic: ParseError, docker: ParseError) -> ParseError {
+/// The error that is further down, unless the classic reader got stuck at what only Docker's has. On the same line it is
+/// the classic text, unless Docker's reader says the same with better advice.
+fn further(text: &str, steps: &[String], classic: ParseError, docker: ParseError) -> ParseError {
     // What concerns the file as a whole is only noticed at its end.
     let reach = |error: &ParseError| if error.line == 0 { u32::MAX } else { error.line };
-    let same_line = reach(&classic) == reach(&docker);
-    let line = |number: u32| text.lines().nth((number as usize).wrapping_sub(1));
-    let is_classic = line(classic.line).is_some_and(|line| classic::parse::knows(line.trim_end()));
+    let line = text.lines().nth((classic.line as usize).wrapping_sub(1));
+    let keyword = line
+        .and_then(|line| line.split_whitespace().next())
+        .unwrap_or_default();
+    let is_classic = classic::parse::KEYWORDS.contains(&keyword);
+    let is_docker = !is_classic && docker::keywords(steps).any(|known| known == keyword);
+    // All lines below an unended here-document are its own.
+    let is_text = docker.reason == UNENDED && docker.line < classic.line;
+    let is_same = reach(&classic) == reach(&docker);
     let knows_more = classic.message == docker.message || !is_classic;
-    if reach(&classic) > reach(&docker) || (same_line && !knows_more) {
+    let is_further = reach(&classic) > reach(&docker) && !is_docker && !is_text;
+    if is_further || (is_same && !knows_more) {
         classic
     } else {
         docker
@@ -128,6 +136,31 @@ mod tests {
     }
 
     #[test]
+    fn what_only_docker_s_has_makes_the_file_docker_s_also_where_it_is_wrong() {
+        let told = |text: &str| {
+            let error = read(text).unwrap_err();
+            (error.line, error.words, error.reason)
+        };
+        let unended = (2, "<<EOF".to_owned(), UNENDED.to_owned());
+        assert_eq!(told("FROM a\nRUN <<EOF\necho a\n"), unended);
+        assert_eq!(told("FROM a\nCOPY <<EOF /x\nRUN a\necho a\n"), unended);
+        assert_eq!(told("FROM a\nENV A=1 B\nVOLUME /x\n").1, "B");
+        assert_eq!(told("FROM a\nENV A=1 B\nPKG x\n").1, "B");
+        // What 0.1 took for a command of the shell is one still.
+        assert_eq!(dialect("FROM a\nRUN cat <<EOF\nCMD x\n"), Dialect::Classic);
+    }
+
+    #[test]
+    fn a_user_with_a_group_is_refused_in_either_dialect() {
+        for text in ["FROM a\nUSER 1000:1000\n", "FROM a AS b\nUSER 1000:1000\n"] {
+            let error = read(text).unwrap_err();
+            assert_eq!((error.line, error.words.as_str()), (2, "1000:1000"));
+            assert!(error.hint.unwrap().ends_with("write USER 1000"));
+        }
+        assert_eq!(dialect("FROM a\nUSER ${u:-www}\n"), Dialect::Classic);
+    }
+
+    #[test]
     fn an_error_has_the_offending_words_and_advice() {
         let told = |text: &str| {
             let error = read(text).unwrap_err();
@@ -144,6 +177,8 @@ mod tests {
             hint.starts_with("there are FROM, ARG, ") && hint.ends_with(" and PKG"),
             "{hint}"
         );
+        // Further down than what is wrong for Docker's reader.
+        assert_eq!(told("FROM a\nENV A=1 B\nMAKE it\n"), (words, hint));
         assert_eq!(
             told("FROM a\nrun x\n"),
             (

@@ -169,7 +169,7 @@ fn what_makes_no_sense_once_replaced_is_refused_with_advice() {
             "the name of the image is empty: '$NOTHING' has no value here",
         ),
         ("USER ${NOTHING}", "the user is empty"),
-        ("USER www:www", "write USER www"),
+        ("USER ${V:-v}:www", "write USER v"),
         ("USER \"a b\"", "one name or number"),
         ("COPY $NOTHING /x", "the source is empty"),
         ("COPY --chmod=u+x a /b", "octal digits"),

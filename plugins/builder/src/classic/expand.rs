@@ -7,6 +7,7 @@ use kleene_sdk::build::{
 };
 
 use super::substitute::substitute;
+use crate::problem::without_group;
 
 /// The shell of the build container.
 const SHELL: [&str; 2] = ["/bin/sh", "-c"];
@@ -30,7 +31,7 @@ pub fn expand(step: Instruction, state: &BuildState) -> Result<Vec<Action>, Plug
             .map(|variable| environment(variable, replaced).map(Action::SetEnv))
             .collect::<Result<_, _>>()?,
         InstructionKind::Workdir(path) => vec![Action::SetWorkdir(joined(state, &replaced(&path)?))],
-        InstructionKind::User(user) => vec![Action::SetUser(replaced(&user)?)],
+        InstructionKind::User(user) => vec![Action::SetUser(named(&line, replaced(&user)?)?)],
         InstructionKind::Run(command) => vec![Action::Run(Process {
             argv: argv(command, state.workdir.as_deref()),
             env: variables,
@@ -67,6 +68,14 @@ pub fn expand(step: Instruction, state: &BuildState) -> Result<Vec<Action>, Plug
         }
     };
     Ok(actions)
+}
+
+/// A user, who has no group besides.
+fn named(line: &str, user: String) -> Result<String, PluginError> {
+    match without_group(&user) {
+        Some(hint) => Err(PluginError::invalid(format!("error in '{line}': invalid instruction")).hint(hint)),
+        None => Ok(user),
+    }
 }
 
 /// A text of the instruction `line` with its variables replaced.
@@ -172,7 +181,7 @@ mod tests {
             .map(|(name, value)| named(name, value))
             .collect();
         let mut last = None;
-        for instruction in parse::dockerfile(dockerfile).unwrap() {
+        for instruction in parse::dockerfile(dockerfile, &[]).unwrap() {
             for action in expand(instruction, &state)? {
                 match action.clone() {
                     Action::DeclareArg(arg) => state.args.push(arg),
@@ -197,7 +206,7 @@ mod tests {
         assert_eq!(last(default, &[]), env("V", "v1"));
         assert_eq!(last(default, &[("V", "v2")]), env("V", "v2"));
         let undeclared = "FROM b\nUSER ${u:-ntpd}\nARG u";
-        let user = parse::dockerfile(undeclared).unwrap().remove(1);
+        let user = parse::dockerfile(undeclared, &[]).unwrap().remove(1);
         let state = BuildState {
             build_arguments: vec![named("u", "games")],
             ..fresh()
@@ -215,6 +224,13 @@ mod tests {
         let error = last(&format!("FROM b\n{line}"), &[]).unwrap_err();
         assert_eq!(error.message, format!("failed environment substition of: {line}"));
         assert_eq!(error.hint.as_deref(), Some("a \" is not closed"));
+    }
+
+    #[test]
+    fn a_user_has_no_group_besides() {
+        let error = last("FROM b\nARG u=1:2\nUSER $u", &[]).unwrap_err();
+        assert_eq!(error.message, "error in 'USER $u': invalid instruction");
+        assert!(error.hint.unwrap().ends_with("write USER 1"));
     }
 
     #[test]

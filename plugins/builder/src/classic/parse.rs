@@ -8,26 +8,20 @@ use kleene_sdk::build::{
     Argument, Base, Command, CopyFiles, Instruction, InstructionKind, ParseError, Variable,
 };
 
-use crate::problem::{Problem, is_variable_name, no_keyword};
+use crate::docker;
+use crate::problem::{Problem, is_variable_name, no_keyword, user};
 
 /// The instructions there are.
 pub const KEYWORDS: [&str; 8] = ["FROM", "ARG", "ENV", "WORKDIR", "USER", "RUN", "COPY", "CMD"];
 
-/// Whether a line is for this reader to judge.
-#[must_use]
-pub fn knows(line: &str) -> bool {
-    let keyword = line.split(' ').next().unwrap_or_default();
-    KEYWORDS.contains(&keyword)
-}
-
-/// The instructions of a Dockerfile, in order.
+/// The instructions of a Dockerfile, in order. `steps` are the keywords of other plugins: only advice names them.
 ///
 /// # Errors
 /// Where it is wrong.
-pub fn dockerfile(text: &str) -> Result<Vec<Instruction>, ParseError> {
+pub fn dockerfile(text: &str, steps: &[String]) -> Result<Vec<Instruction>, ParseError> {
     let instructions = joined_lines(text)
         .into_iter()
-        .map(|line| instruction(&line))
+        .map(|line| instruction(&line, steps))
         .collect::<Result<Vec<_>, _>>()?;
     check_order(&instructions)?;
     Ok(instructions)
@@ -66,8 +60,8 @@ fn joined_lines(text: &str) -> Vec<Line> {
     lines
 }
 
-fn instruction(line: &Line) -> Result<Instruction, ParseError> {
-    match kind(&line.text) {
+fn instruction(line: &Line, steps: &[String]) -> Result<Instruction, ParseError> {
+    match kind(&line.text, steps) {
         Ok(kind) => Ok(Instruction {
             line: line.number,
             text: line.text.clone(),
@@ -77,23 +71,24 @@ fn instruction(line: &Line) -> Result<Instruction, ParseError> {
     }
 }
 
-fn kind(line: &str) -> Result<InstructionKind, Problem> {
+fn kind(line: &str, steps: &[String]) -> Result<InstructionKind, Problem> {
+    let no_keyword = || no_keyword(line, &docker::keywords(steps).collect::<Vec<_>>());
     let (keyword, arguments) = line
         .split_once(' ')
         .filter(|(_, arguments)| !arguments.trim().is_empty())
-        .ok_or_else(|| no_keyword(line, &KEYWORDS))?;
+        .ok_or_else(no_keyword)?;
     match keyword {
         "FROM" => from(arguments),
         "ARG" => arg(arguments),
         "ENV" => env(arguments),
         "WORKDIR" => Ok(InstructionKind::Workdir(arguments.to_owned())),
-        "USER" => Ok(InstructionKind::User(arguments.trim().to_owned())),
+        "USER" => user(arguments.trim()).map(InstructionKind::User),
         // No shell begins with an option.
         "RUN" if arguments.starts_with("--") => Err(Problem::instruction("RUN has no options")),
         "RUN" => Ok(InstructionKind::Run(command(arguments)?)),
         "COPY" => copy(arguments),
         "CMD" => Ok(InstructionKind::Cmd(command(arguments)?)),
-        _ => Err(no_keyword(line, &KEYWORDS)),
+        _ => Err(no_keyword()),
     }
 }
 
@@ -216,7 +211,7 @@ mod tests {
 
     fn kinds(text: &str) -> Vec<InstructionKind> {
         let instructions =
-            dockerfile(&format!("FROM base\n{text}")).unwrap_or_else(|error| panic!("{error:?}"));
+            dockerfile(&format!("FROM base\n{text}"), &[]).unwrap_or_else(|error| panic!("{error:?}"));
         instructions
             .into_iter()
             .skip(1)
@@ -225,7 +220,7 @@ mod tests {
     }
 
     fn message(text: &str) -> String {
-        dockerfile(text).unwrap_err().message
+        dockerfile(text, &[]).unwrap_err().message
     }
 
     fn exec(words: &[&str]) -> Command {
@@ -289,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_parent_is_one_word() {
-        let parent = |text: &str| match dockerfile(text).unwrap().remove(0).kind {
+        let parent = |text: &str| match dockerfile(text, &[]).unwrap().remove(0).kind {
             InstructionKind::From(base) => (base.image, base.stage),
             other => panic!("{other:?}"),
         };
@@ -299,7 +294,7 @@ mod tests {
     #[test]
     fn lines_are_joined_and_keep_the_number_of_their_first() {
         let text = "# comment\n\nFROM a\nRUN one \\\n  two\\\n# three\n\nCMD x\n";
-        let lines: Vec<_> = dockerfile(text)
+        let lines: Vec<_> = dockerfile(text, &[])
             .unwrap()
             .into_iter()
             .map(|line| (line.line, line.text))
@@ -348,7 +343,7 @@ mod tests {
 
     #[test]
     fn only_arg_stands_before_from() {
-        assert!(dockerfile("ARG t\nFROM ${t}\n").is_ok());
+        assert!(dockerfile("ARG t\nFROM ${t}\n", &[]).is_ok());
         let text = "RUN x\nFROM base\n";
         assert_eq!(message(text), "'RUN x' not permitted before a FROM instruction");
     }
@@ -368,7 +363,7 @@ mod tests {
             message("ARG x\n"),
             "error in 'ARG x': there is no FROM instruction"
         );
-        let second = dockerfile("FROM a\nFROM c\n").unwrap_err();
+        let second = dockerfile("FROM a\nFROM c\n", &[]).unwrap_err();
         assert_eq!(
             (second.line, second.message.as_str()),
             (2, "error in 'FROM c': only one FROM instruction is supported")

@@ -91,11 +91,7 @@ impl Opening {
             written.push_str(line);
             written.push('\n');
         }
-        let hint = format!(
-            "the here-document does not end: a line '{}' is missing",
-            self.name
-        );
-        Err(Problem::words(self.word, hint))
+        Err(Problem::Unended(self.word, self.name))
     }
 }
 

@@ -7,8 +7,8 @@ use kleene_sdk::build::{
 use super::here_document::opening;
 use super::line::Line;
 use super::options::{self, Missing};
-use super::{KEYWORDS, duration, run, words};
-use crate::problem::{Problem, is_variable_name, no_keyword};
+use super::{duration, keywords, run, words};
+use crate::problem::{Problem, is_variable_name, no_keyword, user};
 
 /// Options of FROM.
 const FROM_MISSING: [Missing; 1] = [(
@@ -32,10 +32,7 @@ const HEALTHCHECK_MISSING: [Missing; 1] = [("start-interval", "give --interval, 
 /// # Errors
 /// What is wrong with it.
 pub(super) fn kind(line: &Line, steps: &[String], escape: char) -> Result<InstructionKind, Problem> {
-    let no_keyword = || {
-        let steps = steps.iter().map(String::as_str);
-        no_keyword(&line.text, &KEYWORDS.into_iter().chain(steps).collect::<Vec<_>>())
-    };
+    let no_keyword = || no_keyword(&line.text, &keywords(steps).collect::<Vec<_>>());
     let (keyword, verbatim) = line
         .text
         .split_once(' ')
@@ -57,7 +54,7 @@ pub(super) fn kind(line: &Line, steps: &[String], escape: char) -> Result<Instru
             value: words::literal(verbatim),
         }])),
         "WORKDIR" => Ok(InstructionKind::Workdir(options::none(&written)?.to_owned())),
-        "USER" => Ok(InstructionKind::User(options::none(&written)?.to_owned())),
+        "USER" => user(options::none(&written)?).map(InstructionKind::User),
         "SHELL" => shell(verbatim),
         "RUN" => run::command(line, verbatim).map(InstructionKind::Run),
         "COPY" => copy(line, &written, &["from", "chown", "chmod"]).map(InstructionKind::Copy),

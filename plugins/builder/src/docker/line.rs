@@ -170,11 +170,7 @@ mod tests {
         let error = lines("FROM a\nRUN cat <<EOF\nx\n EOF\n", '\\').unwrap_err();
         assert_eq!(
             (error.line, error.words.as_str(), error.hint.as_deref()),
-            (
-                2,
-                "<<EOF",
-                Some("the here-document does not end: a line 'EOF' is missing")
-            )
+            (2, "<<EOF", Some("a line with 'EOF' alone is missing"))
         );
     }
 }

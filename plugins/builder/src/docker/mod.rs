@@ -22,7 +22,7 @@ mod text;
 mod variables;
 mod words;
 
-use kleene_sdk::build::{Instruction, InstructionKind, ParseError};
+use kleene_sdk::build::{CopyFiles, Instruction, InstructionKind, ParseError};
 
 use crate::problem::Problem;
 
@@ -47,6 +47,14 @@ pub const KEYWORDS: [&str; 18] = [
     "STOPSIGNAL",
     "ONBUILD",
 ];
+
+/// Those, and those of other plugins.
+pub fn keywords(steps: &[String]) -> impl Iterator<Item = &str> {
+    KEYWORDS.into_iter().chain(steps.iter().map(String::as_str))
+}
+
+/// The digits of an id.
+const WHOLE_ID: usize = 12;
 
 /// The instructions of a Dockerfile, in order. `steps` are the keywords of other plugins.
 ///
@@ -84,23 +92,66 @@ fn check_order(instructions: &[Instruction]) -> Result<(), ParseError> {
     Err(Problem::NoFrom.at(0, last))
 }
 
-/// No two stages have the same name, and none is called like a number, which would be another stage's.
+/// No two stages have the same name, and a stage copies from those before it.
 fn check_stages(instructions: &[Instruction]) -> Result<(), ParseError> {
-    let mut names: Vec<&str> = Vec::new();
+    let mut stages: Vec<Option<&str>> = Vec::new();
     for instruction in instructions {
-        let InstructionKind::From(base) = &instruction.kind else {
-            continue;
+        let checked = match &instruction.kind {
+            InstructionKind::From(base) => {
+                let name = base.stage.as_deref();
+                let checked = new_name(name, &stages);
+                stages.push(name);
+                checked
+            }
+            InstructionKind::Copy(CopyFiles {
+                origin: Some(origin), ..
+            }) => numbered(origin, stages.split_last().map_or(&[], |(_, before)| before)),
+            _ => Ok(()),
         };
-        let Some(name) = base.stage.as_deref() else {
-            continue;
-        };
-        if names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-            let hint = format!("there is a stage '{name}' already: choose another name");
-            return Err(Problem::words(name, hint).at(instruction.line, &instruction.text));
-        }
-        names.push(name);
+        checked.map_err(|problem| problem.at(instruction.line, &instruction.text))?;
     }
     Ok(())
+}
+
+fn new_name(name: Option<&str>, stages: &[Option<&str>]) -> Result<(), Problem> {
+    let is_taken = |name: &&str| {
+        stages
+            .iter()
+            .flatten()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    };
+    match name.filter(is_taken) {
+        Some(name) => Err(Problem::words(
+            name,
+            format!("there is a stage '{name}' already: choose another name"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A number is a stage's and never the beginning of an image's id, which would be whichever image's; only a whole id is
+/// an image's, whatever its digits.
+fn numbered(origin: &str, before: &[Option<&str>]) -> Result<(), Problem> {
+    let is_number = origin.len() < WHOLE_ID && origin.bytes().all(|b| b.is_ascii_digit());
+    if !is_number || origin.parse().is_ok_and(|number: usize| number < before.len()) {
+        return Ok(());
+    }
+    let stages: Vec<_> = (0..)
+        .zip(before)
+        .map(|(number, name): (usize, _)| match name {
+            Some(name) => format!("{number} ({name})"),
+            None => number.to_string(),
+        })
+        .collect();
+    let known = match stages.as_slice() {
+        [] => "no stage stands before this one".to_owned(),
+        [only] => format!("the only stage before this one is {only}"),
+        stages => format!("the stages before this one are {}", stages.join(", ")),
+    };
+    Err(Problem::NoStage(
+        origin.to_owned(),
+        format!("{known}; an image of this name is written {origin}:latest"),
+    ))
 }
 
 #[cfg(test)]

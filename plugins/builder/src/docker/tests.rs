@@ -147,7 +147,7 @@ fn commands_are_text_or_words() {
 fn files_are_copied_with_options() {
     use InstructionKind::{Add, Copy};
     let with_options = CopyFiles {
-        origin: Some("0".to_owned()),
+        origin: Some("lib".to_owned()),
         owner: Some("www:$g".to_owned()),
         mode: Some("0755".to_owned()),
         ..files(&["a", "b*"], "/c/")
@@ -157,7 +157,7 @@ fn files_are_copied_with_options() {
         ("COPY [\"a b\", \"c\"]", Copy(files(&["a b"], "c"))),
         ("COPY [ab].txt /", Copy(files(&["[ab].txt"], "/"))),
         (
-            "COPY --from=0 --chown=www:$g --chmod=0755 a b* /c/",
+            "COPY --from=lib --chown=www:$g --chmod=0755 a b* /c/",
             Copy(with_options),
         ),
         ("COPY --link a /b", Copy(files(&["a"], "/b"))),
@@ -322,12 +322,24 @@ fn every_mistake_is_answered_with_line_words_and_advice() {
             "--jailparam",
         ),
         ("RUN --privileged make", "--privileged", "no options"),
-        ("RUN <<EOF\nx", "<<EOF", "a line 'EOF' is missing"),
+        ("RUN <<EOF\nx", "<<EOF", "a line with 'EOF' alone is missing"),
+        ("USER 1000:1000", "1000:1000", "write USER 1000"),
+        ("COPY --from=0 a /b", "0", "no stage stands before this one"),
+        (
+            "COPY --from=9 a /b",
+            "9",
+            "an image of this name is written 9:latest",
+        ),
         ("COPY a", "COPY a", "sources and a destination"),
         ("COPY <<EOF\nx\nEOF", "COPY <<EOF", "sources and a destination"),
         ("COPY --from a /b", "--from", "--from=value"),
         ("COPY --chown= a /b", "--chown=", "--chown=value"),
         ("COPY --from=a --from=b c /d", "--from=b", "given twice"),
+        (
+            "FROM a AS b\nCOPY --from=1 c /d",
+            "1",
+            "the only stage before this one is 0;",
+        ),
         ("COPY --exclude=x a /b", "--exclude=x", ".dockerignore"),
         ("ADD --from=x a /b", "--from=x", "--chown, --chmod"),
         (

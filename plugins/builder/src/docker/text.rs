@@ -5,6 +5,7 @@ use kleene_sdk::PluginError;
 use super::paths::absolute;
 use super::ports;
 use super::variables::{self, Variables};
+use crate::problem::without_group;
 
 /// The variables of an instruction, and its text for messages.
 pub(super) struct Text<'a> {
@@ -47,11 +48,8 @@ impl Text<'_> {
 
     pub(super) fn user(&self, text: &str) -> Result<String, PluginError> {
         let user = self.some(text, "the user")?;
-        if user.contains(':') {
-            return Err(self.wrong(format!(
-                "a user runs with the groups that /etc/group of the image gives: write USER {}",
-                user.split(':').next().unwrap_or_default()
-            )));
+        if let Some(hint) = without_group(&user) {
+            return Err(self.wrong(hint));
         }
         if user.contains(char::is_whitespace) {
             return Err(self.wrong("USER takes one name or number"));
