@@ -29,6 +29,8 @@ pub struct Owner {
 }
 
 impl Owner {
+    pub(crate) const ROOT: Self = Self { uid: 0, gid: 0 };
+
     pub(crate) fn of(stat: &Stat) -> Self {
         Self {
             uid: stat.st_uid,

@@ -22,7 +22,7 @@ impl Root {
             None => (text, None),
         };
         let account = match user {
-            "" => Owner { uid: 0, gid: 0 },
+            "" => Owner::ROOT,
             user => self.account(user)?,
         };
         Ok(match group {

@@ -40,14 +40,31 @@ pub struct TreeReport {
     pub attributes_lost: u64,
 }
 
+/// The mode of a file without an original.
+const NEW_FILE: Mode = Mode::from_raw_mode(0o644);
+
 /// What a copy keeps of its original.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keep {
     /// Owner, all mode bits, times, extended attributes, hard links: as `cp -a`.
     Everything,
-    /// The permission bits alone, as `cp -R`. Set-id bits are dropped: a file that a user marked for himself must not
-    /// become one that runs as the new owner. Or none of them, where `mode` says what they shall be.
-    Permissions { owner: Owner, mode: Option<Mode> },
+    /// Owner and mode alone, as far as nothing else is said.
+    AsNew {
+        /// Of everything; `None`: of each what its original has.
+        owner: Option<Owner>,
+        mode: Modes,
+    },
+}
+
+/// The mode bits of a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Modes {
+    /// Those of the original.
+    Kept,
+    /// The same without the set-id and sticky bits of files, as `cp -R`.
+    KeptAsByCp,
+    /// These.
+    Given(Mode),
 }
 
 impl Root {
@@ -152,13 +169,16 @@ impl<'a> Copier<'a> {
         let (mut file, unfinished) = beneath::create_beside(&place).on("create", to)?;
         file.write_all(content).on("write", to)?;
         let (owner, mode) = match self.keep {
-            Keep::Everything => (None, None),
-            Keep::Permissions { owner, mode } => (Some(owner), mode),
+            Keep::AsNew {
+                owner,
+                mode: Modes::Given(mode),
+            } => (owner, mode),
+            Keep::AsNew { owner, .. } => (owner, NEW_FILE),
+            Keep::Everything => (None, NEW_FILE),
         };
-        if let Some(owner) = owner {
-            owner.take(&place.dir, &unfinished).on("set the owner of", to)?;
-        }
-        fchmod(&file, mode.unwrap_or(Mode::from_raw_mode(0o644))).on("set the mode of", to)?;
+        let owner = owner.unwrap_or(Owner::ROOT);
+        owner.take(&place.dir, &unfinished).on("set the owner of", to)?;
+        fchmod(&file, mode).on("set the mode of", to)?;
         renameat(&place.dir, &unfinished, &place.dir, place.name()).on("create", to)?;
         self.report.files += 1;
         self.report.bytes += content.len() as u64;
@@ -328,17 +348,23 @@ impl<'a> Copier<'a> {
 
     fn owner(&self, stat: &Stat) -> Owner {
         match self.keep {
-            Keep::Everything => Owner::of(stat),
-            Keep::Permissions { owner, .. } => owner,
+            Keep::AsNew {
+                owner: Some(owner), ..
+            } => owner,
+            Keep::Everything | Keep::AsNew { owner: None, .. } => Owner::of(stat),
         }
     }
 
     fn mode(&self, stat: &Stat) -> Mode {
-        match (self.keep, node::kind(stat)) {
-            (Keep::Everything, _) => node::mode(stat),
-            (Keep::Permissions { mode: Some(mode), .. }, _) => mode,
-            (Keep::Permissions { .. }, FileType::Directory) => node::mode(stat) & Mode::from_raw_mode(0o1777),
-            (Keep::Permissions { .. }, _) => node::mode(stat) & Mode::from_raw_mode(0o777),
+        let Keep::AsNew { mode, .. } = self.keep else {
+            return node::mode(stat);
+        };
+        match mode {
+            Modes::Given(mode) => mode,
+            Modes::KeptAsByCp if node::kind(stat) != FileType::Directory => {
+                node::mode(stat) & Mode::from_raw_mode(0o777)
+            }
+            Modes::Kept | Modes::KeptAsByCp => node::mode(stat),
         }
     }
 }

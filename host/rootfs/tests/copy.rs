@@ -409,19 +409,19 @@ fn the_destination_does_not_climb_out_of_the_root() {
 }
 
 #[test]
-fn modes_are_kept_and_set_id_bits_dropped() {
+fn modes_are_kept_but_for_set_id_bits_of_files() {
     let build = Build::new();
     let set = |path: &str, mode| {
         fs::set_permissions(build.context().join(path), fs::Permissions::from_mode(mode)).unwrap();
     };
     set("a.txt", 0o4755);
     set("b.txt", 0o640);
-    set("web", 0o750);
+    set("web", 0o3775);
     build.copy(&["a.txt", "b.txt", "web"], "/app/").unwrap();
     let mode = |path: &str| fs::metadata(build.path(path)).unwrap().mode() & 0o7777;
     assert_eq!(
         (mode("app/a.txt"), mode("app/b.txt"), mode("app/web")),
-        (0o755, 0o640, 0o750)
+        (0o755, 0o640, 0o3775)
     );
 }
 

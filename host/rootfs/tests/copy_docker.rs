@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink},
     path::Path,
 };
 
@@ -192,6 +192,73 @@ fn what_is_hidden_is_neither_matched_nor_copied_nor_part_of_the_digest() {
 }
 
 #[test]
+fn modes_are_kept_whole() {
+    let build = Build::new();
+    let set = |path: &str, mode| {
+        let path = build.dir.path().join("origin").join(path);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set("src/lib.rs", 0o4755);
+    set("src/net", 0o3775);
+    set("a.txt", 0o6711);
+    build.copy(&["src"], "/new").unwrap();
+    build.copy(&["src", "a.txt"], "/app/").unwrap();
+    let mode = |path: &str| fs::metadata(build.path(path)).unwrap().mode() & 0o7777;
+    for directory in ["new", "app"] {
+        assert_eq!(mode(&format!("{directory}/lib.rs")), 0o4755);
+        assert_eq!(mode(&format!("{directory}/net")), 0o3775);
+    }
+    assert_eq!(mode("app/a.txt"), 0o6711);
+}
+
+#[test]
+fn files_of_an_image_keep_their_owners_and_those_of_a_context_do_not() {
+    if !rustix::process::getuid().is_root() {
+        return;
+    }
+    let build = Build::new();
+    let origin = build.dir.path().join("origin");
+    symlink("lib.rs", origin.join("src/link")).unwrap();
+    for path in ["src/net", "src/lib.rs", "src/link"] {
+        lchown(origin.join(path), Some(80), Some(81)).unwrap();
+    }
+    fs::set_permissions(origin.join("src/lib.rs"), fs::Permissions::from_mode(0o6755)).unwrap();
+    let sources = ["src".to_owned()];
+    let copied = |origin: &Origin<'_>, destination: &str, owner: Option<Owner>| {
+        let options = CopyOptions {
+            owner,
+            ..CopyOptions::default()
+        };
+        let selected = origin.select(&sources, Rules::Docker).unwrap();
+        selected.copy(&build.root, destination, &options).unwrap();
+        ["net", "net/dns.rs", "lib.rs", "link"].map(|name| {
+            let metadata = fs::symlink_metadata(build.path(destination).join(name)).unwrap();
+            (metadata.uid(), metadata.gid())
+        })
+    };
+    let (image, context) = (Origin::image(&build.origin), Origin::context(&build.origin, None));
+    assert_eq!(
+        copied(&image, "image", None),
+        [(80, 81), (0, 0), (80, 81), (80, 81)]
+    );
+    assert_eq!(copied(&context, "context", None), [(0, 0); 4]);
+    assert_eq!(
+        copied(&image, "given", Some(Owner { uid: 7, gid: 8 })),
+        [(7, 8); 4]
+    );
+    for directory in ["image", "context", "given"] {
+        let mode = fs::metadata(build.path(directory).join("lib.rs")).unwrap().mode() & 0o7777;
+        assert_eq!(mode, 0o6755, "{directory}");
+    }
+    // Where owners are copied, they are part of what is copied.
+    let digest = |origin: &Origin<'_>| origin.select(&sources, Rules::Docker).unwrap().digest().unwrap();
+    let before = (digest(&image), digest(&context));
+    lchown(origin.join("src/link"), Some(82), None).unwrap();
+    assert_ne!(digest(&image), before.0);
+    assert_eq!(digest(&context), before.1);
+}
+
+#[test]
 fn modes_and_owners_can_be_given() {
     if !rustix::process::getuid().is_root() {
         return;
@@ -372,10 +439,13 @@ fn a_digest_changes_with_what_is_copied_and_with_nothing_else() {
     fs::remove_file(origin.join("a.txt")).unwrap();
     fs::write(origin.join("a.txt"), "a.txt").unwrap();
     assert_eq!(digest(), first);
-    let changes: [(&str, &dyn Fn()); 5] = [
+    let changes: [(&str, &dyn Fn()); 6] = [
         ("content", &|| fs::write(origin.join("a.txt"), "b.txt").unwrap()),
         ("mode", &|| {
             fs::set_permissions(origin.join("src/lib.rs"), fs::Permissions::from_mode(0o755)).unwrap();
+        }),
+        ("set-id", &|| {
+            fs::set_permissions(origin.join("src/lib.rs"), fs::Permissions::from_mode(0o4755)).unwrap();
         }),
         ("name", &|| {
             fs::rename(origin.join("src/lib.rs"), origin.join("src/l.rs")).unwrap()

@@ -23,7 +23,7 @@ use crate::{
 pub type Digest = [u8; 32];
 
 impl Selection<'_> {
-    /// Of all that is copied: path, kind, permissions, content, target of links; not times, owners or where it lies.
+    /// Of all that is copied: path, kind, mode, content, target of links, in an image the owner; not times or where it lies.
     ///
     /// # Errors
     /// If something cannot be read.
@@ -135,9 +135,13 @@ impl Summer<'_> {
         let mode = if node::kind(stat) == FileType::Symlink {
             0
         } else {
-            node::mode(stat).as_raw_mode() & 0o1777
+            node::mode(stat).as_raw_mode()
         };
         self.number(i128::from(mode));
+        if self.selection.origin.has_owners() {
+            self.number(i128::from(stat.st_uid));
+            self.number(i128::from(stat.st_gid));
+        }
         if self.depth == Depth::Stamps {
             for number in [
                 stat.st_dev as i128,

@@ -5,7 +5,8 @@
 //! * A destination that ends in `/` or `.` is a directory and made if it does not exist. So are all directories above it.
 //! * Into an existing directory, files go under their own names; otherwise the destination is the new name.
 //! * What a directory is copied as depends on the [`Rules`].
-//! * Permission bits are kept and owner is root unless told otherwise, set-id bits are dropped.
+//! * Unless told otherwise, modes are kept, what comes from a context is root's, and what comes from an image keeps its
+//!   owner: its numbers are an image's, too.
 //!
 //! Sources are found first ([`Origin::select`]), so that their content can be told ([`Selection::digest`]) before
 //! anything is written ([`Selection::copy`]).
@@ -28,7 +29,7 @@ use crate::{
     archive::{self, Limits},
     error::{Error, IoContext, Result},
     node::{self, Owner},
-    tree::{Copier, Keep},
+    tree::{Copier, Keep, Modes},
     walk::{Last, Links, Missing, Place, Walk, walk},
 };
 
@@ -36,7 +37,7 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rules {
     /// Those of `cp -R`: a directory is copied as such into an existing one, and its content if it ends in `/` or `.`; links are
-    /// copied as links. Wildcards do not match hidden files; braces are alternatives.
+    /// copied as links. Wildcards do not match hidden files; braces are alternatives. Files lose set-id and sticky bits.
     Classic,
     /// Docker's: a directory always stands for its content, and a source that is a link for what it points to. Wildcards match
     /// hidden files; braces mean nothing.
@@ -91,6 +92,7 @@ impl<'a> Origin<'a> {
         }
         Ok(Selection {
             origin: self,
+            rules,
             found,
             inline: Vec::new(),
         })
@@ -108,6 +110,11 @@ impl<'a> Origin<'a> {
                 links: self.links,
             },
         )
+    }
+
+    /// Whether owners mean the same in what is copied to.
+    fn has_owners(&self) -> bool {
+        self.links == Links::Chroot
     }
 
     fn visible(&self, path: &Path, is_dir: bool) -> Visible {
@@ -159,9 +166,10 @@ pub struct InlineFile {
 pub struct CopyOptions {
     /// The working directory, absolute: `/` before the first `WORKDIR`.
     pub workdir: PathBuf,
-    /// Owner and group of everything. `None`: root; what is unpacked keeps its own.
+    /// Owner and group of everything. `None`: root for files of a context; those of an image, and what is unpacked, keep
+    /// their own.
     pub owner: Option<Owner>,
-    /// Mode bits of everything. `None`: permissions are kept.
+    /// Mode bits of everything. `None`: they are kept.
     pub mode: Option<u32>,
     /// Sources that are archives are unpacked, within these limits.
     pub unpack: Option<Limits>,
@@ -182,6 +190,7 @@ impl Default for CopyOptions {
 #[derive(Debug)]
 pub struct Selection<'a> {
     origin: &'a Origin<'a>,
+    rules: Rules,
     found: Vec<Source>,
     inline: Vec<InlineFile>,
 }
@@ -216,7 +225,7 @@ impl Selection<'_> {
                 _ => files.push(source),
             }
         }
-        let mut copier = Copier::new(root, keep(options), self.origin.filter);
+        let mut copier = Copier::new(root, self.keep(options), self.origin.filter);
         if files.is_empty() && self.inline.is_empty() {
             return Ok(copier.report);
         }
@@ -228,6 +237,19 @@ impl Selection<'_> {
             copier.write(file.content.as_bytes(), &target.path_of(OsStr::new(&file.name)))?;
         }
         Ok(copier.report)
+    }
+
+    fn keep(&self, options: &CopyOptions) -> Keep {
+        let owner = match options.owner {
+            None if !self.origin.has_owners() => Some(Owner::ROOT),
+            owner => owner,
+        };
+        let mode = match (options.mode, self.rules) {
+            (Some(mode), _) => Modes::Given(Mode::from_raw_mode((mode & 0o7777) as RawMode)),
+            (None, Rules::Docker) => Modes::Kept,
+            (None, Rules::Classic) => Modes::KeptAsByCp,
+        };
+        Keep::AsNew { owner, mode }
     }
 
     fn copy_one(&self, source: &Source, target: &Target, copier: &mut Copier<'_>) -> Result<()> {
@@ -253,15 +275,6 @@ impl Selection<'_> {
         };
         let is_archive = archive::is_archive(&mut file).on("read", source.shown())?;
         Ok(is_archive.then_some(file))
-    }
-}
-
-fn keep(options: &CopyOptions) -> Keep {
-    Keep::Permissions {
-        owner: options.owner.unwrap_or(Owner { uid: 0, gid: 0 }),
-        mode: options
-            .mode
-            .map(|mode| Mode::from_raw_mode((mode & 0o7777) as RawMode)),
     }
 }
 

@@ -14,7 +14,7 @@ use super::position::Position;
 use crate::image::FINAL_SNAPSHOT;
 
 /// Part of every key: another number, another cache.
-const VERSION: &str = "2";
+const VERSION: &str = "3";
 
 /// What is copied.
 #[derive(Debug, Clone, Copy)]
