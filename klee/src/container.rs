@@ -166,7 +166,7 @@ impl Prune {
     }
 }
 
-/// Remove containers
+/// Remove containers, not their volumes
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Rm {

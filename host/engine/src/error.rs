@@ -19,6 +19,16 @@ pub enum EngineError {
         /// As the user wrote it.
         given: String,
     },
+    /// An image that a build begins with or copies from has no such snapshot.
+    #[error("invalid snapshot @{snapshot}")]
+    SnapshotNotFound {
+        /// The image, as the user wrote it.
+        image: String,
+        /// As the user wrote it.
+        snapshot: String,
+        /// The names of those that it has, in the order of its instructions.
+        known: Vec<String>,
+    },
     /// No network has this id or name.
     #[error("network not found")]
     NetworkNotFound {

@@ -22,6 +22,8 @@ use crate::{
     walk::{Last, Links, Missing, Place, Walk, walk},
 };
 
+const HOSTS: &[u8] = b"127.0.0.1\tlocalhost\n::1\tlocalhost\n";
+
 impl Root {
     /// Makes a directory and those above it that do not exist (mode 0755, owner: the caller). Existing ones stay as they are.
     ///
@@ -65,6 +67,24 @@ impl Root {
         file.write_all(content).on("write", path)?;
         fchmod(&file, Mode::from_raw_mode((mode & 0o7777) as RawMode)).on("set the mode of", path)?;
         renameat(&place.dir, &unfinished, &place.dir, place.name()).on("replace", path)
+    }
+
+    /// Writes `/etc/hosts` (hosts(5)) where there is none, not even a link that leads nowhere: without it no resolver knows
+    /// what `localhost` is.
+    ///
+    /// # Errors
+    /// As [`Root::write_file`].
+    pub fn provide_hosts(&self) -> Result<()> {
+        let path = Path::new("/etc/hosts");
+        let itself = Walk {
+            last: Last::Keep,
+            missing: Missing::Create,
+            links: Links::Chroot,
+        };
+        match walk(self, path, itself)?.stat()? {
+            Some(_) => Ok(()),
+            None => self.write_file(path, HOSTS, 0o644),
+        }
     }
 
     /// Copies a file of the host, with its permission bits, to a path inside. `source` is trusted: links in it are followed.

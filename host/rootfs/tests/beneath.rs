@@ -140,6 +140,30 @@ fn a_dangling_link_gets_its_target() {
 }
 
 #[test]
+fn hosts_are_provided_where_there_are_none() {
+    let (dir, root) = place();
+    let hosts = root.host_path().join("etc/hosts");
+    root.provide_hosts().unwrap();
+    assert_eq!(
+        fs::read_to_string(&hosts).unwrap(),
+        "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
+    );
+    fs::write(&hosts, "own").unwrap();
+    root.provide_hosts().unwrap();
+    assert_eq!(fs::read_to_string(&hosts).unwrap(), "own");
+    // A link is something, wherever it leads.
+    fs::remove_file(&hosts).unwrap();
+    symlink("/run/hosts", &hosts).unwrap();
+    root.provide_hosts().unwrap();
+    assert!(hosts.is_symlink() && !root.host_path().join("run").exists());
+    // A directory elsewhere gets none.
+    fs::remove_dir_all(root.host_path().join("etc")).unwrap();
+    symlink(dir.path().join("outside"), root.host_path().join("etc")).unwrap();
+    let _ = root.provide_hosts();
+    assert_eq!(names(dir.path().join("outside")), ["secret"]);
+}
+
+#[test]
 fn a_loop_of_links_is_reported() {
     let (_dir, root) = place();
     symlink("b", root.host_path().join("a")).unwrap();

@@ -58,12 +58,16 @@ impl Problem {
                 "no name of a variable",
                 Some("a name has letters, digits and '_', and does not begin with a digit".into()),
             ),
-            Self::NoStage(number, hint) => (
-                number.clone(),
-                format!("error in '{text}': no stage {number}"),
-                "no such stage before this one",
-                Some(hint.into()),
-            ),
+            Self::NoStage(number, hint) => {
+                let what = format!("no stage {number}");
+                return ParseError {
+                    line,
+                    message: format!("error in '{text}': {what}"),
+                    words: number,
+                    reason: what,
+                    hint: Some(hint),
+                };
+            }
             Self::Unended(opening, delimiter) => (
                 opening,
                 invalid,

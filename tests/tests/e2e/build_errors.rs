@@ -39,6 +39,21 @@ fn a_file_that_cannot_be_read_is_shown_where_it_is_wrong() {
                       ^^ no name of a variable
     hint: a name has letters, digits and '_', and does not begin with a digit
     ");
+    assert_snapshot!(complaint(&host, "FROM minimal AS one\nFROM minimal\nCOPY --from=9 /a /b\n"), @r"
+    Dockerfile:3: COPY --from=9 /a /b
+                              ^ no stage 9
+    hint: the only stage before this one is 0 (one); an image of this name is written 9:latest
+    ");
+    assert_snapshot!(complaint(&host, "FROM minimal\nUSER 1000:1000\n"), @r"
+    Dockerfile:2: USER 1000:1000
+                       ^^^^^^^^^ invalid instruction
+    hint: a user runs with the groups that /etc/group of the image gives: write USER 1000
+    ");
+    assert_snapshot!(complaint(&host, "FROM minimal\nRUN <<EOF\necho a\n"), @r"
+    Dockerfile:2: RUN <<EOF
+                      ^^^^^ the here-document does not end
+    hint: a line with 'EOF' alone is missing
+    ");
     assert_snapshot!(complaint(&host, "RUN true\nFROM minimal\n"), @r"
     Dockerfile:1: RUN true
                   ^^^ not permitted before FROM
@@ -57,6 +72,11 @@ fn an_instruction_that_cannot_be_done_is_shown_with_the_words_that_are_to_blame(
     Dockerfile:3: COPY --from=toosl /a /b
                               ^^^^^ could not find image toosl
     hint: 'klee image ls' shows the images there are, a stage is named before it is used
+    ");
+    assert_snapshot!(complaint(&host, "FROM minimal@before\n"), @r"
+    Dockerfile:1: FROM minimal@before
+                              ^^^^^^^ the image minimal has no snapshot @before
+    hint: it has none: write minimal alone
     ");
     assert_snapshot!(complaint(&host, "FROM minimal\nCOPY \\\n  missing.txt \\\n  /srv/\n"), @r"
     Dockerfile:3:   missing.txt \

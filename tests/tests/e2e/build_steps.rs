@@ -72,8 +72,13 @@ fn add_fetches_a_url_where_the_administrator_allows_it() {
 }
 
 #[test]
-fn pkg_takes_no_options() {
+fn pkg_is_told_as_it_is_written_where_it_is_wrong_and_where_it_fails() {
     let host = Host::with_minimal_image();
+    let failure = build(&host, "FROM minimal\nPKG nginx\n").refused();
+    assert!(
+        failure.contains("The command 'PKG nginx' returned a non-zero code: "),
+        "{failure}"
+    );
     let refusal = build(&host, "FROM minimal\nPKG --force nginx\n").refused();
     assert!(
         refusal.contains("PKG --force nginx\n                  ^^^^^^^ invalid instruction\n"),

@@ -88,6 +88,7 @@ impl Engine {
                     let made = source.fill(self, root, cancel, progress)?;
                     if config.dns {
                         root.copy_host_file("/etc/resolv.conf", "etc/resolv.conf")?;
+                        root.provide_hosts()?;
                     }
                     if config.localtime {
                         copy_localtime(root, progress)?;

@@ -148,6 +148,17 @@ fn all_settings_reach_the_image() {
 }
 
 #[test]
+fn a_script_that_fails_is_told_by_the_instruction_as_it_is_written() {
+    let (world, engine) = prepared();
+    let (result, told) = build(&engine, &config(&world, "FROM base\nRUN <<EOF\nexit 3\nEOF\n"));
+    result.unwrap_err();
+    assert!(
+        told.ends_with("The command 'RUN <<EOF' returned a non-zero code: 3\n"),
+        "{told}"
+    );
+}
+
+#[test]
 fn only_what_the_target_needs_is_built() {
     let (world, engine) = prepared();
     let dockerfile = "FROM base AS one\nRUN [\"touch\", \"/one\"]\nFROM nowhere AS two\nRUN exit 1\nFROM base AS three\nCOPY --from=one /one /x\nFROM two\n";

@@ -55,6 +55,23 @@ fn an_archive_makes_an_image_and_tells_how_far_it_is() {
     ");
 }
 
+#[test]
+fn an_image_knows_localhost_unless_names_are_none_of_its_business() {
+    let world = World::new();
+    let engine = world.open();
+    for (dns, expected) in [
+        (true, &["hosts", "passwd", "resolv.conf"][..]),
+        (false, &["passwd"]),
+    ] {
+        let config = ImageCreateConfig {
+            dns,
+            ..world.base_config()
+        };
+        let id = create(&engine, &config).unwrap();
+        assert_eq!(world.listing(&format!("image/{id}"), "etc"), expected);
+    }
+}
+
 fn of_host_dataset(method: ImageCreateMethod, dataset: &str) -> ImageCreateConfig {
     ImageCreateConfig {
         zfs_dataset: dataset.to_owned(),

@@ -30,6 +30,9 @@ use crate::seccomp::{self, Filter};
 use crate::sys;
 use crate::terminal;
 
+/// The command of a base image: that of FreeBSD's, which boots.
+const BOOT: [&str; 2] = ["/bin/sh", "/etc/rc"];
+
 /// The largest `/etc/passwd` or `/etc/group` that is read, in bytes.
 const LARGEST_DATABASE: u64 = 16 * 1024 * 1024;
 
@@ -147,6 +150,14 @@ fn find_user(wanted: &str) -> Result<User> {
     User::find(wanted, &database("/etc/passwd")?, &database("/etc/group")?)
 }
 
+fn is_missing(path: &str) -> Result<bool> {
+    match mount::read_beneath_root(Path::new(path)) {
+        Ok(_) => Ok(false),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(true),
+        Err(error) => Err(error).step(|| format!("open '{path}' of the container")),
+    }
+}
+
 /// Reads a user database of the jail; a jail may have none.
 fn database(path: &str) -> Result<String> {
     let mut bytes = Vec::new();
@@ -248,6 +259,10 @@ impl Program {
             .first()
             .filter(|name| !name.is_empty())
             .ok_or(Error::NothingToRun)?;
+        // The shell would say no more than that it cannot open it.
+        if process.argv == BOOT && is_missing(BOOT[1])? {
+            return Err(Error::NothingToBoot);
+        }
         let has_terminal = process.terminal.is_some();
         let env = environment::login_environment(user, directory, has_terminal, &process.env);
         let candidates = if name.contains('/') {

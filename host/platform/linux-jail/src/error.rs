@@ -27,6 +27,14 @@ pub enum Error {
     /// No such user in the jail.
     #[error("user '{0}' does not exist in the container's /etc/passwd")]
     UnknownUser(String),
+    /// A user with a group, which passwd(5) has no names for.
+    #[error("'{0}' is a user and a group: a process has the groups that the container's /etc/group gives its user; write '{user}'", user = .0.split(':').next().unwrap_or_default())]
+    UserWithGroup(String),
+    /// The command of base images, in one that is no system which boots by it.
+    #[error(
+        "there is no /etc/rc, which runs where neither the container nor its image has a command: give it one, such as /bin/sh"
+    )]
+    NothingToBoot,
     /// No such program in the jail's search path.
     #[error("could not find program '{0}' in PATH")]
     ProgramNotFound(String),

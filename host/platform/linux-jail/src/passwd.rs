@@ -41,6 +41,7 @@ impl User {
                 home: PathBuf::from(if uid == 0 { "/root" } else { "/" }),
                 shell: SHELL.to_owned(),
             }),
+            (None, None) if wanted.contains(':') => Err(Error::UserWithGroup(wanted.to_owned())),
             (None, None) => Err(Error::UnknownUser(wanted.to_owned())),
         }
     }
@@ -160,6 +161,15 @@ mod tests {
     fn an_unknown_user_is_named() {
         let error = find("bob").unwrap_err().to_string();
         assert_eq!(error, "user 'bob' does not exist in the container's /etc/passwd");
+    }
+
+    #[test]
+    fn a_group_is_refused_by_name() {
+        let error = find("80:80").unwrap_err().to_string();
+        assert!(
+            error.starts_with("'80:80' is a user and a group: ") && error.ends_with("write '80'"),
+            "{error}"
+        );
     }
 
     #[test]

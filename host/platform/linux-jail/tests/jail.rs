@@ -90,6 +90,20 @@ fn a_program_that_does_not_exist_is_named() {
 }
 
 #[test]
+fn a_system_that_cannot_boot_needs_a_command() {
+    let container = Container::new();
+    let boot = ["/bin/sh", "/etc/rc"];
+    let failure = container.run(&boot);
+    assert!(
+        failure.failure().ends_with("give it one, such as /bin/sh"),
+        "{}",
+        failure.failure()
+    );
+    fs::write(container.root().join("etc/rc"), "echo booted\n").unwrap();
+    assert_eq!(container.run(&boot).output, "booted\n");
+}
+
+#[test]
 fn a_file_that_is_no_program_is_named() {
     let container = Container::new();
     let failure = container.run(&["/etc/passwd"]);

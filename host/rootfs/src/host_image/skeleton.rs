@@ -20,8 +20,6 @@ const DIRECTORIES: [(&str, RawMode); 8] = [
     ("var/tmp", 0o1777),
 ];
 
-const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost\n";
-
 /// passwd(5), group(5): root and nobody, with the numbers of each system.
 mod accounts {
     pub(super) const LINUX_PASSWD: &str =
@@ -47,6 +45,6 @@ pub(super) fn write(root: &Root) -> Result<()> {
         root.write_file("etc/passwd", accounts::LINUX_PASSWD.as_bytes(), 0o644)?;
         root.write_file("etc/group", accounts::LINUX_GROUP.as_bytes(), 0o644)?;
     }
-    root.write_file("etc/hosts", HOSTS.as_bytes(), 0o644)?;
+    root.provide_hosts()?;
     Ok(())
 }

@@ -216,7 +216,15 @@ impl Build<'_> {
         if let Some(snapshot) = snapshot
             && image.snapshot(found.name()).is_none()
         {
-            return Err(EngineError::invalid(format!("invalid snapshot @{snapshot}")));
+            return Err(EngineError::SnapshotNotFound {
+                image: given.to_owned(),
+                snapshot: snapshot.to_owned(),
+                known: image
+                    .snapshots
+                    .iter()
+                    .map(|known| known.name().to_owned())
+                    .collect(),
+            });
         }
         self.pin(&image.id)?;
         let position = Position::of_image(image.id.clone(), found);

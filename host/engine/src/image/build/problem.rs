@@ -144,6 +144,21 @@ impl Words {
                         .to_owned(),
                 ),
             },
+            Refusal::Error(EngineError::SnapshotNotFound {
+                image,
+                snapshot,
+                known,
+            }) => Self {
+                message: format!("the image {image} has no snapshot @{snapshot}"),
+                words: Some(format!("@{snapshot}")),
+                hint: Some(match known.as_slice() {
+                    [] => format!("it has none: write {image} alone"),
+                    known => format!(
+                        "it has @{}; 'klee image inspect {image}' shows which instructions they are from",
+                        known.join(", @")
+                    ),
+                }),
+            },
             Refusal::Error(error) => told(error.to_string()),
         }
     }
@@ -351,6 +366,30 @@ mod tests {
                 words: "b".to_owned(),
             }
         );
+    }
+
+    #[test]
+    fn an_unknown_snapshot_is_answered_by_those_there_are() {
+        let instruction = Instruction {
+            line: 1,
+            text: "FROM base@x".to_owned(),
+            kind: InstructionKind::User(String::new()),
+        };
+        let told = |known: &[&str]| {
+            let refusal = Refusal::Error(EngineError::SnapshotNotFound {
+                image: "base".to_owned(),
+                snapshot: "x".to_owned(),
+                known: known.iter().map(ToString::to_string).collect(),
+            });
+            let problem = BuildProblem::instruction(refusal, &instruction, "FROM base@x\n").unwrap();
+            assert_eq!(problem.to_string(), "error: invalid snapshot @x");
+            let found = problem.diagnostic();
+            assert_eq!((found.line, found.column, found.words.as_str()), (1, 10, "@x"));
+            assert_eq!(found.message, "the image base has no snapshot @x");
+            found.hint.clone().unwrap()
+        };
+        assert_eq!(told(&[]), "it has none: write base alone");
+        assert!(told(&["a", "b"]).starts_with("it has @a, @b; 'klee image inspect base' "));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //! is not found in the cache.
 
 use kleene_plan::{DatasetName, ExitStatus, Id, SnapshotName};
-use kleene_plugins::{BuildAction, BuildState, Dialect, Healthcheck, Instruction, Process, Variable};
+use kleene_plugins::{
+    BuildAction, BuildState, Dialect, Healthcheck, Instruction, InstructionKind, Process, Variable,
+};
 use kleene_store::{Image, ImageSettings, image_of};
 
 use super::Build;
@@ -118,7 +120,7 @@ impl Stage<'_> {
                     self.enter(begun)?;
                     None
                 }
-                (action, Some(progress)) => self.act(action, progress)?,
+                (action, Some(progress)) => self.act(action, instruction, progress)?,
                 (action, None) => {
                     return Err(EngineError::invalid(format!(
                         "the stage does not begin with an image: {action}"
@@ -248,10 +250,15 @@ impl Stage<'_> {
     }
 
     /// Does what an instruction asks for. Returns the snapshot that it led to.
-    fn act(&self, action: BuildAction, progress: &mut Progress) -> std::result::Result<Option<Id>, Refusal> {
+    fn act(
+        &self,
+        action: BuildAction,
+        instruction: &Instruction,
+        progress: &mut Progress,
+    ) -> std::result::Result<Option<Id>, Refusal> {
         match action {
             BuildAction::Run(process) => {
-                let step = self.run_process(&process, progress)?;
+                let step = self.run_process(&process, instruction, progress)?;
                 return Ok(Some(self.advance(step, progress)?));
             }
             BuildAction::Copy(action) => {
@@ -314,7 +321,12 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn run_process(&self, process: &Process, progress: &mut Progress) -> std::result::Result<Step, Refusal> {
+    fn run_process(
+        &self,
+        process: &Process,
+        instruction: &Instruction,
+        progress: &mut Progress,
+    ) -> std::result::Result<Step, Refusal> {
         let key = key::run(&progress.position, process, &self.build.surroundings);
         if let Some(found) = self.cached(&key, progress)? {
             return Ok(Step::Cached(found));
@@ -324,9 +336,19 @@ impl Stage<'_> {
             ExitStatus::Code(0) => Ok(Step::Done(vec![key])),
             status => Err(Refusal::Line(format!(
                 "The command '{}' returned a non-zero code: {}",
-                process.argv.join(" "),
+                self.command_of(process, instruction),
                 status.code()
             ))),
+        }
+    }
+
+    /// What a message calls a command: its words, or the instruction where the words are not the user's or a whole script.
+    fn command_of(&self, process: &Process, instruction: &Instruction) -> String {
+        let is_script = process.argv.iter().any(|word| word.contains('\n'));
+        let is_docker = self.build.request.dialect == Dialect::Docker;
+        match instruction.kind {
+            InstructionKind::Run(_) if !(is_docker && is_script) => process.argv.join(" "),
+            _ => instruction.text.clone(),
         }
     }
 
