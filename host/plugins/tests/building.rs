@@ -18,7 +18,7 @@ WORKDIR /w
 USER www
 SHELL ["/bin/bash", "-c"]
 RUN x
-COPY --from=0 --chown=a:b --chmod=750 c <<D /e/
+COPY --from=other --chown=a:b --chmod=750 c <<D /e/
 D is $V
 D
 ADD f.tar g

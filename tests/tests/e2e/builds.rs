@@ -25,6 +25,31 @@ CMD /bin/busybox cat /work/made; echo $TASTE
 }
 
 #[test]
+fn a_copy_from_a_stage_keeps_modes_and_owners() {
+    let host = Host::with_minimal_image();
+    let dockerfile = r#"FROM minimal AS made
+RUN set -e; cd /root; for program in mkdir touch chown chmod stat; do /bin/busybox ln -s busybox /bin/$program; done; \
+    mkdir -p /out/shared; touch /out/tool; chown 7:8 /out/*; chmod 4755 /out/tool; chmod 2775 /out/shared
+FROM minimal
+COPY --from=made /out/ /opt/
+COPY --from=made --chown=0:0 /out/ /own/
+RUN /bin/busybox stat -c '%a %u:%g %n' /opt/* /own/*
+"#;
+    let log = build(&host, dockerfile, "").ok();
+    let told: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains(":") && line.contains(" /o"))
+        .collect();
+    let expected = [
+        "2775 7:8 /opt/shared",
+        "4755 7:8 /opt/tool",
+        "2775 0:0 /own/shared",
+        "4755 0:0 /own/tool",
+    ];
+    assert!(expected.iter().all(|line| told.contains(line)), "{log}");
+}
+
+#[test]
 fn the_default_command_and_user_are_the_images() {
     let host = Host::with_minimal_image();
     build(&host, "FROM minimal\nRUN echo 'guest:x:1000:1000::/:/bin/sh' >> /etc/passwd\nUSER guest\nCMD /bin/busybox id -u\n", "").ok();
