@@ -261,7 +261,7 @@ pub struct ImageCreateConfig {
     /// Ours, for the method `oci`: who asks a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<RegistryCredentials>,
-    /// Whether to copy the host's `/etc/resolv.conf`.
+    /// Whether to copy the host's `/etc/resolv.conf` and to add a missing `/etc/hosts`.
     #[serde(default = "lenient::yes", deserialize_with = "lenient::bool")]
     pub dns: bool,
     /// Whether to copy the host's `/etc/localtime`.

@@ -79,7 +79,7 @@ pub struct Load {
     /// What the image shall run on, instead of the daemon's host: os/architecture[/variant]
     #[arg(long, default_value = "", hide_default_value = true)]
     platform: String,
-    /// Do not copy the host's /etc/resolv.conf
+    /// Do not copy the host's /etc/resolv.conf, nor add a missing /etc/hosts
     #[arg(long = "no-dns", action = ArgAction::SetFalse)]
     dns: bool,
     /// Do not copy the host's /etc/localtime

@@ -23,7 +23,7 @@ pub struct Create {
     /// Name of the image: name[:tag]
     #[arg(short, long, default_value = "", hide_default_value = true)]
     tag: String,
-    /// Do not copy the host's /etc/resolv.conf (--dns: copy it, the default)
+    /// Do not copy the host's /etc/resolv.conf, nor add a missing /etc/hosts (--dns: do, the default)
     #[arg(long = "no-dns", action = ArgAction::SetFalse, overrides_with = "dns_flag")]
     dns: bool,
     #[arg(long = "dns", hide = true, overrides_with = "dns")]

@@ -30,7 +30,7 @@ pub struct Pull {
     /// User and password for the registry
     #[arg(long, value_name = "USER:PASSWORD")]
     creds: Option<String>,
-    /// Do not copy the host's /etc/resolv.conf
+    /// Do not copy the host's /etc/resolv.conf, nor add a missing /etc/hosts
     #[arg(long = "no-dns", action = ArgAction::SetFalse)]
     dns: bool,
     /// Do not copy the host's /etc/localtime

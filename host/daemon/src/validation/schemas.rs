@@ -228,7 +228,7 @@ impl Described for TagImage {
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LoadImage {
-    /// Whether to copy the host's `/etc/resolv.conf`; yes unless it is said.
+    /// Whether to copy the host's `/etc/resolv.conf` and to add a missing `/etc/hosts`; yes unless it is said.
     pub dns: Option<bool>,
     /// Whether to copy the host's `/etc/localtime`; yes unless it is said.
     pub localtime: Option<bool>,
