@@ -102,7 +102,7 @@ impl Failure {
         }
     }
 
-    /// Whether whoever read our output has gone, which is no failure of ours (`klee lsc | head -1`).
+    /// Whether whoever read our output has gone (`klee lsc | head -1`): nobody wants to be told of that.
     pub fn is_reader_gone(&self) -> bool {
         matches!(self, Self::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
@@ -113,7 +113,8 @@ impl Failure {
             Self::BadMount(_) => Exit(125),
             Self::BadConfig(_) => Exit(255),
             Self::Usage(_) => Exit(2),
-            _ if self.is_reader_gone() => Exit::SUCCESS,
+            // 128 and SIGPIPE, which other tools die of: what was cut off is not passed off as whole.
+            _ if self.is_reader_gone() => Exit(141),
             _ => Exit::FAILURE,
         }
     }

@@ -10,6 +10,7 @@ mod client;
 mod config;
 mod container;
 mod context;
+mod destination;
 mod detach;
 mod dry_run;
 mod failure;

@@ -21,14 +21,14 @@ impl Client {
     pub async fn download(
         &self,
         route: Route,
-        mut receive: impl FnMut(&[u8]) -> Result<(), Failure>,
+        mut receive: impl AsyncFnMut(&[u8]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let empty = Empty::new().map_err(|never| match never {});
         let mut answer = self.stream(Method::GET, route, empty).await?;
         while let Some(frame) = answer.frame().await {
             let frame = frame.map_err(|error| self.link.broken(&error))?;
             if let Some(piece) = frame.data_ref() {
-                receive(piece)?;
+                receive(piece).await?;
             }
         }
         Ok(())

@@ -13,9 +13,9 @@ use std::str::FromStr;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 
 use super::Parameters;
+use crate::destination;
 use crate::failure::Failure;
 
 /// What the absence of a context is called.
@@ -115,9 +115,7 @@ impl Contexts {
         let _lock = lock(&directory).map_err(|error| unusable(&directory, &error))?;
         let mut contexts = Self::read_from(&path)?;
         let outcome = change(&mut contexts)?;
-        contexts
-            .write(&directory, &path)
-            .map_err(|error| unusable(&path, &error))?;
+        contexts.write(&path).map_err(|error| unusable(&path, &error))?;
         Ok(outcome)
     }
 
@@ -153,13 +151,12 @@ impl Contexts {
         }
     }
 
-    fn write(&self, directory: &Path, path: &Path) -> io::Result<()> {
-        // A temporary file is its owner's alone (0600) from the beginning.
-        let mut file = NamedTempFile::new_in(directory)?;
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let (mut file, name) = destination::beside(path)?;
         serde_json::to_writer_pretty(&mut file, self)?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
-        file.persist(path)?;
+        file.persist(name)?;
         Ok(())
     }
 }
@@ -197,6 +194,16 @@ mod tests {
     }
 
     #[test]
+    fn a_link_to_a_file_elsewhere_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let [path, link] = ["dotfile", FILE].map(|name| directory.path().join(name));
+        std::os::unix::fs::symlink("dotfile", &link).unwrap();
+        Contexts::default().write(&link).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(Contexts::read_from(&path).unwrap(), Contexts::default());
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE);
@@ -210,7 +217,7 @@ mod tests {
             current: Some("prod".parse().unwrap()),
             contexts: BTreeMap::from([("prod".parse().unwrap(), parameters)]),
         };
-        contexts.write(directory.path(), &path).unwrap();
+        contexts.write(&path).unwrap();
         assert_eq!(Contexts::read_from(&path).unwrap(), contexts);
     }
 }

@@ -1,6 +1,6 @@
 //! `klee image save` and `klee image load`: images as archives on this side.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use std::time::Duration;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args};
 use kleene_api::IdResponse;
-use tempfile::NamedTempFile;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 
 use crate::client::Route;
+use crate::destination::Destination;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::screen;
 use crate::session::Session;
@@ -35,36 +35,40 @@ pub struct Save {
 impl Save {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let route = Route::new(["images", &self.image, "export"]);
-        let Some(path) = &self.output else {
-            if io::stdout().is_terminal() {
-                return Err(Failure::BadValue(
-                    "an archive is nothing to look at: write it to a file with '--output', or to a pipe"
-                        .to_owned(),
-                ));
-            }
-            let mut out = io::stdout().lock();
-            let written = session.client.download(route, |piece| Ok(out.write_all(piece)?));
-            written.await?;
-            out.flush()?;
-            return Ok(Exit::SUCCESS);
+        let Some(path) = self.output else {
+            return print(session, route).await;
         };
         let mut progress = session.progress("Saving image");
-        // Only a whole archive gets the name.
-        let mut file = beside(path)?;
+        let mut file = Destination::open(path).await?;
         let mut total = 0;
-        let unwritable = |error: io::Error| unusable("write", path, &error);
         session
             .client
-            .download(route, |piece| {
+            .download(route, async |piece| {
                 total += piece.len() as u64;
                 progress.step(&format!("Saving image: {:.1} MB", megabytes(total)));
-                file.write_all(piece).map_err(unwritable)
+                file.write(piece).await
             })
             .await?;
+        file.finish().await?;
         progress.clear();
-        file.persist(path).map_err(|error| unwritable(error.error))?;
         Ok(Exit::SUCCESS)
     }
+}
+
+/// Writes the archive to standard output.
+async fn print(session: &Session, route: Route) -> Outcome {
+    if io::stdout().is_terminal() {
+        return Err(Failure::BadValue(
+            "an archive is nothing to look at: write it to a file with '--output', or to a pipe".to_owned(),
+        ));
+    }
+    let mut out = tokio::io::stdout();
+    session
+        .client
+        .download(route, async |piece| Ok(out.write_all(piece).await?))
+        .await?;
+    out.flush().await?;
+    Ok(Exit::SUCCESS)
 }
 
 /// Make an image of an archive: an OCI layout, or one of `docker save`
@@ -92,7 +96,7 @@ impl Load {
         let content: Box<dyn AsyncRead + Send + Unpin> = match &self.input {
             Some(path) => {
                 let file = tokio::fs::File::open(path).await;
-                Box::new(file.map_err(|error| unusable("read", path, &error))?)
+                Box::new(file.map_err(|error| unreadable(path, &error))?)
             }
             None if io::stdin().is_terminal() => {
                 return Err(Failure::BadValue(
@@ -135,15 +139,6 @@ fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// A file in the directory of `path`, which vanishes unless it is given that name.
-fn beside(path: &Path) -> Result<NamedTempFile, Failure> {
-    let directory = match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => directory,
-        _ => Path::new("."),
-    };
-    NamedTempFile::new_in(directory).map_err(|error| unusable("write", path, &error))
-}
-
-fn unusable(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::BadValue(format!("cannot {what} '{}': {error}", path.display()))
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::BadValue(format!("cannot read '{}': {error}", path.display()))
 }

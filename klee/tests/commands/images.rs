@@ -1,5 +1,7 @@
 //! Images: building, creating, listing, removing.
 
+use std::process::Stdio;
+
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -352,6 +354,26 @@ fn save_writes_only_whole_archives() {
     assert_eq!(daemon.run(&["image", "save", "-o", path, "a"]).code, Some(0));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "\"content\"");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_archive_that_is_cut_off_is_a_failure() {
+    let daemon = Daemon::rehearse()
+        .answer("GET /images/a/export", 200, json!("content".repeat(100_000)))
+        .start();
+    let full = daemon.run(&["image", "save", "-o", "/dev/full", "a"]);
+    assert_eq!(full.code, Some(1));
+    assert_eq!(
+        full.stderr,
+        "cannot write '/dev/full': No space left on device (os error 28)\n"
+    );
+    let mut child = daemon
+        .klee(&["image", "save", "a"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(141));
 }
 
 #[test]

@@ -397,7 +397,7 @@ fn ctrl_c_aborts() {
 }
 
 #[test]
-fn a_reader_that_has_gone_is_no_failure() {
+fn a_reader_that_has_gone_is_told_nothing_and_the_exit_code_is_that_of_a_broken_pipe() {
     let daemon = exec_daemon([starting(""), text("a\n"), exited_with(0)]).start();
     let mut child = daemon
         .klee(&["run", "img"])
@@ -409,4 +409,5 @@ fn a_reader_that_has_gone_is_no_failure() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(output.status.code(), Some(141));
 }
