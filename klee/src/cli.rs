@@ -55,7 +55,6 @@ pub enum Command {
     #[command(subcommand)]
     Volume(VolumeCommand),
     Completion(Completion),
-    #[command(hide = true)]
     Man(Man),
     #[command(flatten)]
     Shortcut(Shortcut),

@@ -73,7 +73,7 @@ fn to_json(shown: impl Serialize) -> Result<Value, Failure> {
 
 /// Give a daemon a name
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true, mut_arg("host", |host| host.required(true)))]
+#[command(mut_arg("host", |host| host.required(true)))]
 pub struct Add {
     /// Name of the context
     name: ContextName,
@@ -205,7 +205,6 @@ fn row(shown: Shown) -> Vec<Cell> {
 
 /// Remove contexts
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct Rm {
     /// Remove a context that is in use, too, and go back to the default
     #[arg(short, long)]
@@ -266,7 +265,6 @@ impl Show {
 
 /// Use a context from now on; 'default' goes back to none
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct Use {
     /// Name of the context
     context: ContextName,

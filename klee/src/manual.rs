@@ -18,14 +18,11 @@ enum Shell {
 
 /// Print a script that completes commands and options in a shell
 #[derive(Debug, Args)]
-#[command(
-    arg_required_else_help = true,
-    after_help = "\
+#[command(after_help = "\
 Try it:      source <(klee completion bash)
 For good:    klee completion bash > /etc/bash_completion.d/klee
              klee completion zsh > /usr/share/zsh/site-functions/_klee
-             klee completion fish > ~/.config/fish/completions/klee.fish"
-)]
+             klee completion fish > ~/.config/fish/completions/klee.fish")]
 pub struct Completion {
     /// bash, fish or zsh
     shell: Shell,
@@ -48,7 +45,6 @@ impl Completion {
 
 /// Write man pages, one for each command, into a directory
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct Man {
     /// Where to, such as /usr/local/share/man/man1; is made if it does not exist
     directory: PathBuf,

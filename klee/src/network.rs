@@ -89,10 +89,10 @@ pub struct Create {
     /// Interface of the host (default: chosen by the daemon)
     #[arg(short, long, default_value = "", hide_default_value = true)]
     interface: String,
-    /// IPv4 subnet in CIDR notation
+    /// IPv4 subnet in CIDR notation, such as 10.1.0.0/24
     #[arg(long, default_value = "", hide_default_value = true)]
     subnet: String,
-    /// IPv6 subnet in CIDR notation
+    /// IPv6 subnet in CIDR notation, such as fd00:1::/64
     #[arg(long, default_value = "", hide_default_value = true)]
     subnet6: String,
     /// IPv4 gateway of a bridge: an address, auto, or an empty text for none
@@ -169,8 +169,8 @@ impl Create {
             interface: self.interface.clone(),
             internal: self.internal,
             nat,
-            subnet: self.subnet.clone(),
-            subnet6: self.subnet6.clone(),
+            subnet: values::subnet(&self.subnet)?,
+            subnet6: values::subnet(&self.subnet6)?,
             ..NetworkConfig::new(self.name.clone(), kind)
         })
     }

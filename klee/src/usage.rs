@@ -1,7 +1,7 @@
 //! Help and usage errors in the words that scripts and fingers know from 0.1.1.
 //!
 //! clap parses; here its errors become `Usage: …`, `Try '… --help' for help.`, `Error: …`, and asking for
-//! nothing in particular becomes asking for help, which is no error.
+//! nothing in particular becomes asking for help, which is no error. What 0.1.1 did not have needs its arguments.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -132,6 +132,11 @@ pub fn metavar(argument: &Arg) -> String {
     }
 }
 
+/// `IMAGE` of `IMAGE [COMMAND]...`, and of `IMAGE, REFERENCE`.
+fn first_name(metavars: &str) -> &str {
+    metavars.split([' ', ',']).next().unwrap_or(metavars)
+}
+
 /// Shows help on standard output, or an error on standard error. A reader that has gone missed it by choice.
 fn report(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Exit {
     let mut command = concerned(root, arguments, error).clone();
@@ -139,6 +144,16 @@ fn report(error: &clap::Error, root: &Command, arguments: &[OsString]) -> Exit {
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             let help = help::render(&command, theme(root, arguments), terminal::width());
             let _ = write!(anstream::stdout(), "{help}");
+            if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                && let Some(missing) = command.get_positionals().next()
+            {
+                // Commands of 0.1.1 leave with 0 then; whoever forgot something is told all the same.
+                let _ = writeln!(
+                    anstream::stderr(),
+                    "Error: Missing argument '{}'.",
+                    first_name(&metavar(missing))
+                );
+            }
             Exit::SUCCESS
         }
         ErrorKind::DisplayVersion => {
@@ -189,8 +204,10 @@ fn explanation(error: &clap::Error, command: &Command, arguments: &[OsString]) -
             )
         }
         ErrorKind::MissingRequiredArgument => {
-            let name = invalid.split(" [").next().unwrap_or(&invalid);
-            format!("Missing argument '{}'.", name.replace(['<', '>'], ""))
+            format!(
+                "Missing argument '{}'.",
+                first_name(&invalid).replace(['<', '>'], "")
+            )
         }
         ErrorKind::InvalidValue | ErrorKind::NoEquals | ErrorKind::TooFewValues if value.is_empty() => {
             match invalid.starts_with('-') {

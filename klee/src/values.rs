@@ -1,12 +1,17 @@
 //! The small languages of option values: mounts, published ports, build arguments, booleans, paths.
 //!
-//! Each is split here and no further; whether a port or an address makes sense is the daemon's to say.
+//! Each is split here and no further; whether a path or an address makes sense is the daemon's to say.
 
+mod ports;
+
+use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
 
-use kleene_api::{MountPointConfig, MountType, Protocol, PublishedPortConfig};
+use kleene_api::{MountPointConfig, MountType};
 
 use crate::failure::{Failure, MountError};
+
+pub use ports::published_port;
 
 /// Reads `SOURCE:DESTINATION[:rw|ro]`. A source that starts with `/` is a path of the host, any other a volume.
 pub fn mount(text: &str) -> Result<MountPointConfig, MountError> {
@@ -28,32 +33,6 @@ pub fn mount(text: &str) -> Result<MountPointConfig, MountError> {
         read_only,
         source: source.to_owned(),
         kind,
-    })
-}
-
-/// Reads `HOST[:CONTAINER][/PROTO]` or `IFACE:HOST:CONTAINER[/PROTO]`.
-pub fn published_port(text: &str) -> Result<PublishedPortConfig, Failure> {
-    let undecodable = |what: &str| Failure::BadValue(format!("could not decode port to publish: {what}"));
-    let (ports, protocol) = match text.split('/').collect::<Vec<_>>()[..] {
-        [ports] => (ports, Protocol::Tcp),
-        [ports, word] => (
-            ports,
-            word.parse()
-                .map_err(|_| invalid_container_value(word, "PublishedPortConfigProtocol", Protocol::WORDS))?,
-        ),
-        _ => return Err(undecodable(text)),
-    };
-    let (interface, host, container) = match ports.split(':').collect::<Vec<_>>()[..] {
-        [port] => (None, port, port),
-        [host, container] => (None, host, container),
-        [interface, host, container] => (Some(interface), host, container),
-        _ => return Err(undecodable(ports)),
-    };
-    Ok(PublishedPortConfig {
-        container_port: container.to_owned(),
-        host_port: host.to_owned(),
-        interfaces: interface.map(str::to_owned).into_iter().collect(),
-        protocol,
     })
 }
 
@@ -87,6 +66,18 @@ pub fn build_argument(
 pub fn label(text: &str) -> (String, String) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     (key.to_owned(), value.to_owned())
+}
+
+/// A subnet, which may be none. The daemon takes an address for a subnet of that address alone; nobody means that.
+pub fn subnet(text: &str) -> Result<String, Failure> {
+    let length = match text.parse() {
+        Ok(IpAddr::V4(_)) => 24,
+        Ok(IpAddr::V6(_)) => 64,
+        Err(_) => return Ok(text.to_owned()),
+    };
+    Err(Failure::BadValue(format!(
+        "subnet '{text}' has no prefix length: write how large it is, as in '{text}/{length}'"
+    )))
 }
 
 /// The words that are a boolean on the command line.
@@ -155,43 +146,6 @@ mod tests {
     }
 
     #[test]
-    fn a_single_port_is_the_same_on_both_sides() {
-        let port = published_port("80").unwrap();
-        assert_eq!(
-            (port.host_port.as_str(), port.container_port.as_str()),
-            ("80", "80")
-        );
-        assert_eq!((port.protocol, port.interfaces.len()), (Protocol::Tcp, 0));
-    }
-
-    #[test]
-    fn a_port_can_name_interface_and_protocol() {
-        let port = published_port("em0:81:82/udp").unwrap();
-        assert_eq!(port.interfaces, ["em0"]);
-        assert_eq!(
-            (port.host_port.as_str(), port.container_port.as_str()),
-            ("81", "82")
-        );
-        assert_eq!(port.protocol, Protocol::Udp);
-    }
-
-    #[test]
-    fn ports_that_cannot_be_read_are_refused_in_the_contracts_words() {
-        let message = |text| published_port(text).unwrap_err().to_string();
-        assert_eq!(
-            message("a:b:c:d/udp"),
-            "could not decode port to publish: a:b:c:d"
-        );
-        assert_eq!(
-            message("80/tcp/udp"),
-            "could not decode port to publish: 80/tcp/udp"
-        );
-        assert!(message("80/sctp").starts_with(
-            "Error! Could not validate container configuration: 'sctp' is not a valid PublishedPortConfigProtocol"
-        ));
-    }
-
-    #[test]
     fn a_build_argument_is_split_at_the_first_equals_sign() {
         assert_eq!(
             build_argument("A=b=c", |_| None).unwrap(),
@@ -242,14 +196,6 @@ mod tests {
         format!("{}:{}:{access}", mount.source, mount.destination)
     }
 
-    fn written_port(port: &PublishedPortConfig) -> String {
-        let interface: String = port.interfaces.iter().map(|name| format!("{name}:")).collect();
-        format!(
-            "{interface}{}:{}/{}",
-            port.host_port, port.container_port, port.protocol
-        )
-    }
-
     proptest! {
         #[test]
         fn a_mount_means_the_same_when_it_is_written_again(text in "[/a-z]{0,4}(:[/a-z]{0,4}){0,3}(:r[ow])?") {
@@ -263,14 +209,6 @@ mod tests {
         }
 
         #[test]
-        fn a_port_means_the_same_when_it_is_written_again(text in "[a-z0-9]{0,3}(:[0-9]{0,3}){0,3}(/(tcp|udp|x))?(/)?") {
-            if let Ok(read) = published_port(&text) {
-                let again = published_port(&written_port(&read)).map_err(|failure| failure.to_string());
-                prop_assert_eq!(again, Ok(read));
-            }
-        }
-
-        #[test]
         fn a_build_argument_is_its_name_and_its_value(name in "[^=]{0,8}", value in ".{0,8}") {
             let read = build_argument(&format!("{name}={value}"), |_| None).map_err(|failure| failure.to_string());
             prop_assert_eq!(read, Ok((name, value)));
@@ -279,7 +217,6 @@ mod tests {
         #[test]
         fn no_text_makes_a_value_panic(text in "\\PC{0,16}") {
             let _ = mount(&text);
-            let _ = published_port(&text);
             let _ = build_argument(&text, |_| None);
             let _ = boolean(&text);
             let path = absolute_path(Path::new(&text), Path::new("/home/me"));

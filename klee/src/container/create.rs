@@ -14,7 +14,7 @@ use crate::client::Route;
 use crate::dry_run::DryRun;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::names;
-use crate::screen;
+use crate::screen::{self, Screen};
 use crate::session::Session;
 use crate::values;
 
@@ -45,10 +45,10 @@ pub struct SharedOptions {
     /// Connect to this network
     #[arg(short, long, value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
     network: Option<String>,
-    /// IPv4 address in the network (default: chosen by the daemon)
+    /// IPv4 address in the network (default: chosen by the daemon); ignored without --network
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<String>,
-    /// IPv6 address in the network (default: chosen by the daemon)
+    /// IPv6 address in the network (default: chosen by the daemon); ignored without --network
     #[arg(long, value_name = "ADDRESS")]
     ip6: Option<String>,
 }
@@ -80,9 +80,15 @@ impl SharedOptions {
         }
     }
 
-    /// How to connect `container` to the network, if there is one.
-    pub fn endpoint(&self, container: &str) -> Option<EndPointConfig> {
-        let network = self.network.clone()?;
+    /// How to connect `container` to the network, if there is one; if not, addresses are told to be ignored, as they always
+    /// were.
+    pub fn endpoint(&self, screen: &Screen, container: &str) -> Option<EndPointConfig> {
+        let Some(network) = self.network.clone() else {
+            if self.ip.is_some() || self.ip6.is_some() {
+                screen.note("Note: '--ip' and '--ip6' are ignored without '--network'.");
+            }
+            return None;
+        };
         let or_auto = |address: &Option<String>| address.clone().unwrap_or_else(|| AUTO.to_owned());
         Some(EndPointConfig {
             container: container.to_owned(),
@@ -104,7 +110,7 @@ struct ContainerOptions {
     /// When the daemon starts the container by itself: no or on-startup
     #[arg(long, value_name = "POLICY", default_value = "no")]
     restart: String,
-    /// Publish a port: HOST[:CONTAINER][/PROTO] or IFACE:HOST:CONTAINER[/PROTO]
+    /// Publish a port or a range of them: HOST[:CONTAINER][/PROTO] or IFACE:HOST:CONTAINER[/PROTO], such as 9000-9002:80-82
     #[arg(short, long, value_name = "PORT")]
     publish: Vec<String>,
     /// Name of the container (default: a random one)
@@ -132,7 +138,7 @@ impl ContainerOptions {
         let (image, cmd) = split_target(image_and_command);
         let config = ContainerPlanConfig {
             container: self.config(image, cmd)?,
-            endpoint: self.shared.endpoint(""),
+            endpoint: self.shared.endpoint(&session.screen, ""),
             start,
         };
         self.dry_run.show(session, "container", &config).await
@@ -179,7 +185,7 @@ impl ContainerOptions {
             .await
             .map_err(|failure| failure.refused_as("could not create container"))?;
         session.screen.styled_line(&id, screen::ID)?;
-        if let Some(endpoint) = self.shared.endpoint(&id) {
+        if let Some(endpoint) = self.shared.endpoint(&session.screen, &id) {
             session
                 .client
                 .tell(Route::new(["networks", "connect"]), &endpoint)

@@ -22,7 +22,6 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 
 /// Write an image to an archive: an OCI layout that `docker load` and `podman load` take, too
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct Save {
     /// File to write, instead of standard output
     #[arg(short, long, value_name = "FILE")]

@@ -15,7 +15,7 @@ use kleene_api::{
 use crate::client::{Closing, Conversation, Event, Reason, Route};
 use crate::container::SharedOptions;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::screen;
+use crate::screen::{self, Screen};
 use crate::session::Session;
 use crate::terminal;
 use crate::values;
@@ -68,7 +68,7 @@ pub struct Build {
 
 impl Build {
     pub(super) async fn run(self, session: &Session) -> Outcome {
-        let mut config = self.config()?;
+        let mut config = self.config(&session.screen)?;
         let source = self.source(session, &config).await?;
         let mut conversation = session.client.dial(Route::new(["images", "build"])).await?;
         if !session.client.daemon_knows(Extension::BuildCache) {
@@ -161,7 +161,7 @@ impl Build {
         }
     }
 
-    fn config(&self) -> Result<ImageBuildConfig, Failure> {
+    fn config(&self, screen: &Screen) -> Result<ImageBuildConfig, Failure> {
         let directory = std::env::current_dir().map_err(|error| {
             Failure::BadValue(format!("cannot make '{}' absolute: {error}", self.path.display()))
         })?;
@@ -184,7 +184,7 @@ impl Build {
             context: context.to_owned(),
             diagnostics: false,
             dockerfile: self.file.clone(),
-            networks: self.shared.endpoint("").into_iter().collect(),
+            networks: self.shared.endpoint(screen, "").into_iter().collect(),
             quiet: self.quiet,
             tag: self.tag.clone(),
             target: self.target.clone(),

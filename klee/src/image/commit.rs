@@ -12,7 +12,6 @@ use crate::values;
 
 /// Make an image of a container's files as they are now
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct Commit {
     /// Note something about the image: KEY=VALUE, or KEY
     #[arg(long, value_name = "LABEL")]

@@ -16,7 +16,6 @@ use crate::table::{Cell, Column};
 
 /// Show how an image was made, the latest step first
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
 pub struct History {
     #[command(flatten)]
     listing: Listing,

@@ -19,7 +19,7 @@ and `docker login` write.";
 
 /// Get an image from a registry
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true, after_help = REFERENCES)]
+#[command(after_help = REFERENCES)]
 pub struct Pull {
     /// Name of the image: name[:tag], instead of the one that it has in the registry
     #[arg(short, long, default_value = "", hide_default_value = true)]
@@ -64,7 +64,7 @@ impl Pull {
 
 /// Send an image to a registry
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true, after_help = REFERENCES)]
+#[command(after_help = REFERENCES)]
 pub struct Push {
     /// User and password for the registry
     #[arg(long, value_name = "USER:PASSWORD")]

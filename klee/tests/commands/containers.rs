@@ -153,6 +153,20 @@ fn a_network_is_connected_after_the_container_is_created() {
 }
 
 #[test]
+fn an_address_without_a_network_is_told_to_be_ignored() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/create", 201, created())
+        .start();
+    assert_snapshot!(daemon.run(&["create", "--ip", "10.0.0.5", "img"]), @r"
+    exit: 0
+    ----- stdout -----
+    0123456789ab
+    ----- stderr -----
+    Note: '--ip' and '--ip6' are ignored without '--network'.
+    ");
+}
+
+#[test]
 fn a_container_that_cannot_be_connected_stays_and_the_command_fails() {
     let daemon = Daemon::rehearse()
         .answer("POST /containers/create", 201, created())

@@ -67,6 +67,21 @@ fn an_unknown_type_is_refused_before_any_request() {
 }
 
 #[test]
+fn a_subnet_without_a_prefix_length_is_refused_before_any_request() {
+    for (option, subnet, meant) in [
+        ("--subnet", "10.1.0.0", "10.1.0.0/24"),
+        ("--subnet6", "fd00:1::", "fd00:1::/64"),
+    ] {
+        let (ending, requests) = create(&[option, subnet, "n"]);
+        assert_eq!((ending.code, requests.as_str()), (Some(1), ""));
+        assert_eq!(
+            ending.stderr,
+            format!("subnet '{subnet}' has no prefix length: write how large it is, as in '{meant}'\n")
+        );
+    }
+}
+
+#[test]
 fn a_refused_network_fails_with_the_daemons_words() {
     let daemon = Daemon::rehearse()
         .answer(

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::daemon::{klee, run};
 
-/// Every command with its arguments, and whether it shows its help when it is given none.
+/// Every command with its arguments, and whether it shows its help when it is given none, as commands of 0.1.1 do.
 const COMMANDS: &[(&str, &str, bool)] = &[
     ("container create", "IMAGE [COMMAND]...", true),
     ("container exec", "CONTAINER [COMMAND]...", true),
@@ -21,18 +21,24 @@ const COMMANDS: &[(&str, &str, bool)] = &[
     ("container start", "CONTAINERS...", true),
     ("container stop", "CONTAINERS...", true),
     ("container update", "CONTAINER [COMMAND]...", true),
-    ("context add", "NAME", true),
+    ("context add", "NAME", false),
     ("context inspect", "[CONTEXT]", false),
     ("context ls", "", false),
-    ("context rm", "CONTEXTS...", true),
+    ("context rm", "CONTEXTS...", false),
     ("context show", "", false),
-    ("context use", "CONTEXT", true),
+    ("context use", "CONTEXT", false),
     ("image build", "PATH", true),
+    ("image commit", "CONTAINER [TAG]", false),
     ("image create", "METHOD [SOURCE]...", true),
+    ("image history", "IMAGE", false),
     ("image inspect", "IMAGE", true),
+    ("image load", "", false),
     ("image ls", "", false),
     ("image prune", "", false),
+    ("image pull", "REFERENCE", false),
+    ("image push", "IMAGE REFERENCE", false),
     ("image rm", "IMAGES...", true),
+    ("image save", "IMAGE", false),
     ("image tag", "SOURCE_IMAGE NAMETAG", true),
     ("network connect", "NETWORK CONTAINER", true),
     ("network create", "NAME", true),
@@ -41,18 +47,21 @@ const COMMANDS: &[(&str, &str, bool)] = &[
     ("network ls", "", false),
     ("network prune", "", false),
     ("network rm", "NETWORKS...", true),
+    ("system doctor", "", false),
     ("system repair", "", false),
     ("volume create", "VOLUME_NAME", true),
     ("volume inspect", "VOLUME", true),
     ("volume ls", "", false),
     ("volume prune", "", false),
     ("volume rm", "VOLUMES...", true),
-    ("completion", "SHELL", true),
+    ("completion", "SHELL", false),
+    ("man", "DIRECTORY", false),
 ];
 
 /// Every shortcut and what it is short for.
 const SHORTCUTS: &[(&str, &str)] = &[
     ("build", "image build"),
+    ("commit", "image commit"),
     ("create", "container create"),
     ("exec", "container exec"),
     ("isc", "container inspect"),
@@ -108,10 +117,35 @@ fn an_unknown_option_is_a_usage_error_of_every_command() {
 
 #[test]
 fn commands_that_need_arguments_show_their_help_without_any() {
-    for (path, _, _) in everything().filter(|(.., shows_help)| *shows_help) {
+    for (path, arguments, _) in everything().filter(|(.., shows_help)| *shows_help) {
         let ending = run(&words(path, &[]));
-        assert_eq!((ending.code, ending.stderr.as_str()), (Some(0), ""), "{path}");
+        assert_eq!(ending.code, Some(0), "{path}");
+        let first = arguments.split(' ').next().unwrap();
+        assert_eq!(
+            ending.stderr,
+            format!("Error: Missing argument '{first}'.\n"),
+            "{path}"
+        );
         assert_eq!(ending.stdout, run(&words(path, &["--help"])).stdout, "{path}");
+    }
+}
+
+#[test]
+fn commands_that_0_1_1_did_not_have_need_their_arguments() {
+    for (path, arguments, _) in everything().filter(|(_, arguments, shows_help)| {
+        !shows_help && !arguments.is_empty() && !arguments.starts_with('[')
+    }) {
+        let ending = run(&words(path, &[]));
+        assert_eq!((ending.code, ending.stdout.as_str()), (Some(2), ""), "{path}");
+        let missing = match path {
+            "context add" => "Missing option '--host'.".to_owned(),
+            _ => format!("Missing argument '{}'.", arguments.split(' ').next().unwrap()),
+        };
+        assert_eq!(
+            ending.stderr,
+            format!("{}Error: {missing}\n", usage(path, arguments)),
+            "{path}"
+        );
     }
 }
 

@@ -70,13 +70,7 @@ fn an_option_without_its_value_is_a_usage_error() {
 
 #[test]
 fn nothing_to_do_is_a_request_for_help() {
-    for arguments in [
-        &[] as &[&str],
-        &["container"],
-        &["container", "rm"],
-        &["run"],
-        &["image", "create"],
-    ] {
+    for arguments in [&[] as &[&str], &["container"], &["image"]] {
         let ending = run(arguments);
         assert_eq!(ending.code, Some(0), "{ending}");
         assert!(
@@ -96,6 +90,7 @@ fn the_root_help_lists_commands_and_shortcuts() {
     let ending = run(&["--help"]);
     for line in [
         "│ container   Manage containers ",
+        "│ man         Write man pages",
         "│ run      klee container run ",
         "│ rmX      klee … rm ",
     ] {
