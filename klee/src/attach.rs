@@ -22,6 +22,8 @@ pub struct Stdio {
     pub tty: bool,
     /// The keys that end the connection and not the process; they count where there are two terminals only.
     pub detach_keys: DetachKeys,
+    /// Whether nothing is printed but its output.
+    pub quiet: bool,
 }
 
 impl Stdio {
@@ -41,8 +43,26 @@ impl Stdio {
     }
 }
 
+/// A process that was started.
+pub enum Started {
+    /// It is left alone.
+    Detached,
+    /// What it says and reads goes through this.
+    Attached(Box<Attached>),
+}
+
+impl Started {
+    /// Stays connected until the process ends, if it was not left alone. The exit code is the process' own.
+    pub async fn attend(self, session: &Session) -> Outcome {
+        match self {
+            Self::Detached => Ok(Exit::SUCCESS),
+            Self::Attached(attached) => attached.attend(session).await,
+        }
+    }
+}
+
 /// Starts an instance, and its container with it, and leaves it alone.
-pub async fn start_detached(session: &Session, exec_id: String) -> Outcome {
+pub async fn start_detached(session: &Session, exec_id: String) -> Result<(), Failure> {
     let config = ExecStartConfig {
         attach: false,
         control: false,
@@ -60,7 +80,7 @@ pub async fn start_detached(session: &Session, exec_id: String) -> Outcome {
                 complaint.push_str(": ");
                 complaint.push_str(without_prefix(&String::from_utf8_lossy(&bytes)));
             }
-            Event::Closed(Closing { code: 1001, .. }) => return Ok(Exit::SUCCESS),
+            Event::Closed(Closing { code: 1001, .. }) => return Ok(()),
             Event::Closed(_) => return Err(Failure::Refused(complaint)),
         }
     }
@@ -70,9 +90,15 @@ fn without_prefix(text: &str) -> &str {
     text.strip_prefix("error: ").unwrap_or(text)
 }
 
-/// Starts an instance, and its container with it, and stays connected until its process ends. The exit code is
-/// the process' own.
-pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) -> Outcome {
+/// A connection to a process.
+pub struct Attached {
+    conversation: Conversation,
+    control: bool,
+    stdio: Stdio,
+}
+
+/// Starts an instance, and its container with it, and connects to it.
+pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) -> Result<Attached, Failure> {
     // A daemon of 0.1.1 knows no control messages: it breaks at the key and takes text for input.
     let control = session.client.daemon_knows(Extension::ExecControl);
     let config = ExecStartConfig {
@@ -87,19 +113,29 @@ pub async fn start_attached(session: &Session, exec_id: String, stdio: Stdio) ->
         .await?;
     conversation.allow_control(control);
     await_start(&mut conversation).await?;
+    Ok(Attached {
+        conversation,
+        control,
+        stdio,
+    })
+}
 
-    // In this order: whoever sees the raw mode may count on it that a change is noticed.
-    let resized = stdio.window_changes()?;
-    let raw_mode = stdio.raw_mode()?;
-    let watch = raw_mode
-        .as_ref()
-        .filter(|_| control)
-        .map(|_| Watch::new(stdio.detach_keys.clone()));
-    let end = relay(session, &mut conversation, &stdio, watch, resized).await;
-    drop(raw_mode);
-    match end? {
-        End::Closed(closing) => finish(session, closing),
-        End::Interrupted => Err(Failure::Aborted),
+impl Attached {
+    async fn attend(mut self, session: &Session) -> Outcome {
+        let stdio = &self.stdio;
+        // In this order: whoever sees the raw mode may count on it that a change is noticed.
+        let resized = stdio.window_changes()?;
+        let raw_mode = stdio.raw_mode()?;
+        let watch = raw_mode
+            .as_ref()
+            .filter(|_| self.control)
+            .map(|_| Watch::new(stdio.detach_keys.clone()));
+        let end = relay(session, &mut self.conversation, stdio, watch, resized).await;
+        drop(raw_mode);
+        match end? {
+            End::Closed(closing) => finish(session, closing, stdio.quiet),
+            End::Interrupted => Err(Failure::Aborted),
+        }
     }
 }
 
@@ -212,14 +248,16 @@ async fn next_signal(signal: &mut Option<Signal>) {
     std::future::pending().await
 }
 
-fn finish(session: &Session, closing: Closing) -> Outcome {
+fn finish(session: &Session, closing: Closing, quiet: bool) -> Outcome {
     match closing {
         Closing {
             code: 1000 | 1001,
             reason: Reason::Message(WebSocketMessage { message, .. }),
         } => {
-            session.screen.line("")?;
-            session.screen.styled_line(&message, screen::MESSAGE)?;
+            if !quiet {
+                session.screen.line("")?;
+                session.screen.styled_line(&message, screen::MESSAGE)?;
+            }
             Ok(exit_of(&message))
         }
         closing => Err(Failure::Refused(unexpected_end(&closing))),

@@ -17,7 +17,7 @@ use crate::failure::{Failure, Outcome};
 use crate::format::Inspection;
 use crate::listing::Listing;
 use crate::screen;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::table::{Cell, Column};
 
 pub use create::{Create, Run, SharedOptions};
@@ -182,17 +182,43 @@ impl Rm {
     async fn run(self, session: &Session) -> Outcome {
         session
             .for_each(&self.containers, async |container| {
-                if self.force {
-                    match stop(session, container).await {
-                        Ok(_) => {}
-                        // Whether it can be removed all the same is for the next request to say.
-                        Err(Failure::Refused(message)) => session.screen.complain(&message),
-                        Err(other) => return Err(other),
-                    }
+                let not_stopped = match self.force {
+                    true => refusal(stop(session, container).await)?,
+                    false => None,
+                };
+                let removed = session.client.delete(Route::new(["containers", container])).await;
+                // Why it could not be stopped is worth a word where it is not the same as why it cannot be removed.
+                match (not_stopped, &removed) {
+                    (Some(why), Err(Failure::Refused(message))) if why == *message => {}
+                    (Some(why), _) => session.screen.note(&session::of(container, &why)),
+                    (None, _) => {}
                 }
-                session.client.delete(Route::new(["containers", container])).await
+                session
+                    .screen
+                    .line(&removed.map_err(|failure| unless_running(failure, container))?)
             })
             .await
+    }
+}
+
+/// What the daemon said, if it refused.
+fn refusal<T>(outcome: Result<T, Failure>) -> Result<Option<String>, Failure> {
+    match outcome {
+        Ok(_) => Ok(None),
+        Err(Failure::Refused(message)) => Ok(Some(message)),
+        Err(other) => Err(other),
+    }
+}
+
+/// Says what to do about a container that cannot be removed because it runs.
+fn unless_running(failure: Failure, container: &str) -> Failure {
+    match failure {
+        Failure::Refused(message) if message.contains("cannot remove a running container") => {
+            Failure::Refused(format!(
+                "{message}\nStop it first, or do both with 'klee rmc -f {container}'."
+            ))
+        }
+        other => other,
     }
 }
 
@@ -208,7 +234,9 @@ pub struct Stop {
 impl Stop {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .for_each(&self.containers, async |container| stop(session, container).await)
+            .for_each(&self.containers, async |container| {
+                session.screen.line(&stop(session, container).await?)
+            })
             .await
     }
 }

@@ -165,9 +165,7 @@ pub struct Rm {
 impl Rm {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .for_each(&self.images, async |image| {
-                session.client.delete(Route::new(["images", image])).await
-            })
+            .remove(&self.images, |image| Route::new(["images", image]))
             .await
     }
 }

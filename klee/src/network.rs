@@ -280,9 +280,7 @@ pub struct Rm {
 impl Rm {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .for_each(&self.networks, async |network| {
-                session.client.delete(Route::new(["networks", network])).await
-            })
+            .remove(&self.networks, |network| Route::new(["networks", network]))
             .await
     }
 }

@@ -18,25 +18,32 @@ pub struct Session {
 }
 
 impl Session {
-    /// Does `act` to every object and shows the ids that it returns. That one is refused does not keep it from
-    /// the others, but makes the command fail.
+    /// Does `act` to every object. That one is refused does not keep it from the others, but makes the command fail.
     pub async fn for_each(
         &self,
         objects: &[String],
-        act: impl AsyncFn(&str) -> Result<String, Failure>,
+        act: impl AsyncFn(&str) -> Result<(), Failure>,
     ) -> Outcome {
         let mut exit = Exit::SUCCESS;
         for object in objects {
             match act(object).await {
-                Ok(id) => self.screen.line(&id)?,
+                Ok(()) => {}
                 Err(Failure::Refused(message)) => {
-                    self.screen.complain(&message);
+                    self.screen.complain(&of(object, &message));
                     exit = Exit::FAILURE;
                 }
                 Err(other) => return Err(other),
             }
         }
         Ok(exit)
+    }
+
+    /// Removes every object at the route of its name, and shows their ids.
+    pub async fn remove(&self, objects: &[String], route: impl Fn(&str) -> Route) -> Outcome {
+        self.for_each(objects, async |object| {
+            self.screen.line(&self.client.delete(route(object)).await?)
+        })
+        .await
     }
 
     /// Shows that long work goes on, to whoever watches.
@@ -81,6 +88,18 @@ impl Session {
     }
 }
 
+/// What is said of `object`, in words that name it.
+pub fn of(object: &str, message: &str) -> String {
+    let what = message.lines().next().unwrap_or_default();
+    let mut words = what
+        .split(|char: char| !char.is_alphanumeric() && !"_.-:/@".contains(char))
+        .map(|word| word.trim_end_matches(['.', ':']));
+    match words.any(|word| word == object) {
+        true => message.to_owned(),
+        false => format!("{object}: {message}"),
+    }
+}
+
 /// A line of standard input, or nothing at its end. Read on a thread of its own, so that Ctrl-C still works.
 async fn read_line() -> io::Result<Option<String>> {
     let read = tokio::task::spawn_blocking(|| {
@@ -89,4 +108,31 @@ async fn read_line() -> io::Result<Option<String>> {
         Ok((count > 0).then_some(line))
     });
     read.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_names_its_object_once() {
+        for (object, message, said) in [
+            ("a", "container not found", "a: container not found"),
+            (
+                "nope",
+                "Error: No such image: nope\n",
+                "Error: No such image: nope\n",
+            ),
+            (
+                "web",
+                "container 'web' is already running",
+                "container 'web' is already running",
+            ),
+            ("web", "no website", "web: no website"),
+            ("x:1", "there is no x:1.", "there is no x:1."),
+            ("x", "it runs\nTry 'stop x'.", "x: it runs\nTry 'stop x'."),
+        ] {
+            assert_eq!(of(object, message), said);
+        }
+    }
 }

@@ -129,9 +129,7 @@ pub struct Rm {
 impl Rm {
     async fn run(self, session: &Session) -> Outcome {
         session
-            .for_each(&self.volumes, async |volume| {
-                session.client.delete(Route::new(["volumes", volume])).await
-            })
+            .remove(&self.volumes, |volume| Route::new(["volumes", volume]))
             .await
     }
 }

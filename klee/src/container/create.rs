@@ -3,13 +3,12 @@
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use kleene_api::{
-    AUTO, ContainerConfig, ContainerPlanConfig, EndPointConfig, ExecConfig, IdResponse, NetworkDriver,
-    RestartPolicy,
+    AUTO, ContainerConfig, ContainerPlanConfig, EndPointConfig, ExecConfig, IdResponse, MountPointConfig,
+    MountType, NetworkDriver, RestartPolicy,
 };
 
-use super::exec::{self, ExecOptions};
+use super::exec::ExecOptions;
 use super::target::split_target;
-use crate::attach;
 use crate::client::Route;
 use crate::dry_run::DryRun;
 use crate::failure::{Exit, Failure, Outcome};
@@ -175,24 +174,50 @@ impl ContainerOptions {
         })
     }
 
-    /// Creates the container, shows its id, connects it if asked to, and returns the id.
+    /// Creates the container and returns its id.
     async fn create(&self, session: &Session, image_and_command: Vec<String>) -> Result<String, Failure> {
         let (image, cmd) = split_target(image_and_command);
         let config = self.config(image, cmd)?;
-        let IdResponse { id } = session
+        let answer: Result<IdResponse, Failure> = session
             .client
             .send(Route::new(["containers", "create"]), &config)
-            .await
-            .map_err(|failure| failure.refused_as("could not create container"))?;
-        session.screen.styled_line(&id, screen::ID)?;
-        if let Some(endpoint) = self.shared.endpoint(&session.screen, &id) {
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.id),
+            Err(failure) => {
+                Err(with_missing_source(failure, &config.mounts).refused_as("could not create container"))
+            }
+        }
+    }
+
+    /// Connects the container to its network, if it shall have one.
+    async fn connect(&self, session: &Session, id: &str) -> Result<(), Failure> {
+        if let Some(endpoint) = self.shared.endpoint(&session.screen, id) {
             session
                 .client
                 .tell(Route::new(["networks", "connect"]), &endpoint)
                 .await
                 .map_err(|failure| failure.refused_as("could not connect container"))?;
         }
-        Ok(id)
+        Ok(())
+    }
+}
+
+/// Adds which path of the host cannot be mounted, which the daemon's words do not tell.
+fn with_missing_source(failure: Failure, mounts: &[MountPointConfig]) -> Failure {
+    let sources: Vec<String> = mounts
+        .iter()
+        .filter(|mount| mount.kind == MountType::Nullfs)
+        .map(|mount| format!("'{}'", mount.source))
+        .collect();
+    match failure {
+        Failure::Refused(message) if message.contains("while determining source type: :enoent") => {
+            Failure::Refused(format!(
+                "{message}\nThere is no {} on the daemon's host.",
+                sources.join(" or no ")
+            ))
+        }
+        other => other,
     }
 }
 
@@ -212,7 +237,9 @@ impl Create {
         if self.options.dry_run.is_wanted() {
             return self.options.show(session, self.image_and_command, false).await;
         }
-        self.options.create(session, self.image_and_command).await?;
+        let id = self.options.create(session, self.image_and_command).await?;
+        session.screen.styled_line(&id, screen::ID)?;
+        self.options.connect(session, &id).await?;
         Ok(Exit::SUCCESS)
     }
 }
@@ -235,19 +262,33 @@ impl Run {
         if self.options.dry_run.is_wanted() {
             return self.options.show(session, self.image_and_command, true).await;
         }
-        let container_id = self.options.create(session, self.image_and_command).await?;
-        let instance = exec::create_instance(
-            session,
-            ExecConfig {
-                container_id,
-                ..self.exec.config()
-            },
-        )
-        .await?;
-        if self.exec.detach && !self.exec.interactive {
-            attach::start_detached(session, instance).await
-        } else {
-            attach::start_attached(session, instance, self.exec.stdio()).await
+        let id = self.options.create(session, self.image_and_command).await?;
+        let detached = self.exec.detach && !self.exec.interactive;
+        if detached || !self.exec.quiet {
+            session.screen.styled_line(&id, screen::ID)?;
         }
+        let config = ExecConfig {
+            container_id: id.clone(),
+            ..self.exec.config()
+        };
+        let started = async {
+            self.options.connect(session, &id).await?;
+            self.exec.start(session, config, detached).await
+        };
+        match started.await {
+            Ok(started) => started.attend(session).await,
+            Err(failure) => Err(take_back(session, &id, failure).await),
+        }
+    }
+}
+
+/// Removes a container that could not be started because of `failure`, which is to be told then.
+async fn take_back(session: &Session, id: &str, failure: Failure) -> Failure {
+    match session.client.delete(Route::new(["containers", id])).await {
+        Ok(_) => failure,
+        Err(why) => Failure::Refused(format!(
+            "{failure}\nContainer {id} was created and could not be removed again: {why}\n\
+             Try 'klee rmc -f {id}'."
+        )),
     }
 }

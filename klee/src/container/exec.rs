@@ -2,13 +2,13 @@
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use kleene_api::{ContainerInspect, ExecConfig, IdResponse};
+use kleene_api::{Container, ContainerInspect, ExecConfig, IdResponse};
 
 use super::target::split_target;
-use crate::attach::{self, Stdio};
+use crate::attach::{self, Started, Stdio};
 use crate::client::Route;
 use crate::detach::DetachKeys;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::session::Session;
 use crate::terminal;
 
@@ -27,6 +27,9 @@ pub struct ExecOptions {
     /// Keys that end an interactive session and leave the process running
     #[arg(long, value_name = "KEYS", default_value = "ctrl-p,ctrl-q")]
     detach_keys: DetachKeys,
+    /// Print the process' output alone (run --detach: the container's id alone)
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 impl ExecOptions {
@@ -47,20 +50,45 @@ impl ExecOptions {
             interactive: self.interactive,
             tty: self.tty,
             detach_keys: self.detach_keys.clone(),
+            quiet: self.quiet,
         }
+    }
+
+    /// Makes an execution instance and starts it.
+    pub async fn start(
+        &self,
+        session: &Session,
+        config: ExecConfig,
+        detached: bool,
+    ) -> Result<Started, Failure> {
+        let instance = create_instance(session, config).await?;
+        if !self.quiet {
+            announce(session, &instance)?;
+        }
+        if detached {
+            attach::start_detached(session, instance).await?;
+            return Ok(Started::Detached);
+        }
+        let attached = attach::start_attached(session, instance, self.stdio()).await?;
+        Ok(Started::Attached(Box::new(attached)))
     }
 }
 
-/// Makes an execution instance, shows its id and returns it.
-pub async fn create_instance(session: &Session, config: ExecConfig) -> Result<String, Failure> {
+/// Makes an execution instance and returns its id.
+async fn create_instance(session: &Session, config: ExecConfig) -> Result<String, Failure> {
     let container = config.container_id.clone();
     let IdResponse { id } = session
         .client
         .send(Route::new(["exec", "create"]), &config)
         .await
         .map_err(|failure| failure.refused_as(&format!("{container}: error creating execution instance")))?;
-    session.screen.line(&format!("created execution instance {id}"))?;
     Ok(id)
+}
+
+fn announce(session: &Session, instance: &str) -> Result<(), Failure> {
+    session
+        .screen
+        .line(&format!("created execution instance {instance}"))
 }
 
 /// Run a command in a container, which is started if necessary
@@ -96,12 +124,8 @@ impl Exec {
             user: self.user,
             ..self.options.config()
         };
-        let instance = create_instance(session, config).await?;
-        if self.options.detach {
-            attach::start_detached(session, instance).await
-        } else {
-            attach::start_attached(session, instance, self.options.stdio()).await
-        }
+        let started = self.options.start(session, config, self.options.detach);
+        started.await?.attend(session).await
     }
 }
 
@@ -120,52 +144,46 @@ impl Start {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         let attached = !self.options.detach || self.options.interactive;
         match &self.containers[..] {
-            [container] if attached => {
-                let instance = self.instance(session, container).await?;
-                attach::start_attached(session, instance, self.options.stdio()).await
-            }
+            [container] if attached => self.start(session, container, false).await?.attend(session).await,
             _ if attached => Err(Failure::BadValue(
                 "only one container can be started when attaching to container I/O.".to_owned(),
             )),
             containers => {
-                let mut exit = Exit::SUCCESS;
-                for container in containers {
-                    let started = match self.instance(session, container).await {
-                        Ok(instance) => attach::start_detached(session, instance).await,
-                        Err(failure) => Err(failure),
-                    };
-                    exit = carry_on(session, exit, started)?;
-                }
-                Ok(exit)
+                session
+                    .for_each(containers, async |container| {
+                        self.start(session, container, true).await.map(drop)
+                    })
+                    .await
             }
         }
     }
 
-    /// An instance of the container's own command. A container that runs is refused: its command would run a
-    /// second time beside the first.
-    async fn instance(&self, session: &Session, container: &str) -> Result<String, Failure> {
-        let inspected: ContainerInspect = session
-            .client
-            .get(Route::new(["containers", container, "inspect"]))
-            .await?;
-        if inspected.container.running {
+    /// Starts the container's own command. A container that runs is refused: its command would run a second time
+    /// beside the first.
+    async fn start(&self, session: &Session, container: &str, detached: bool) -> Result<Started, Failure> {
+        if inspect(session, container).await?.running {
             return Err(Failure::Refused(format!(
                 "container '{container}' is already running\n\
                  To run another command in it, use 'klee exec {container} COMMAND'."
             )));
         }
-        create_instance(
-            session,
-            ExecConfig {
-                container_id: container.to_owned(),
-                ..self.options.config()
-            },
-        )
-        .await
+        let config = ExecConfig {
+            container_id: container.to_owned(),
+            ..self.options.config()
+        };
+        self.options.start(session, config, detached).await
     }
 }
 
-/// Restart containers
+async fn inspect(session: &Session, container: &str) -> Result<Container, Failure> {
+    let inspected: ContainerInspect = session
+        .client
+        .get(Route::new(["containers", container, "inspect"]))
+        .await?;
+    Ok(inspected.container)
+}
+
+/// Restart containers; one that does not run is started
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Restart {
@@ -176,16 +194,21 @@ pub struct Restart {
 
 impl Restart {
     pub(super) async fn run(self, session: &Session) -> Outcome {
-        let mut exit = Exit::SUCCESS;
-        for container in &self.containers {
-            exit = carry_on(session, exit, restart(session, container).await)?;
-        }
-        Ok(exit)
+        session
+            .for_each(&self.containers, async |container| {
+                restart(session, container).await
+            })
+            .await
     }
 }
 
-async fn restart(session: &Session, container: &str) -> Outcome {
-    let container_id = super::stop(session, container).await?;
+async fn restart(session: &Session, container: &str) -> Result<(), Failure> {
+    let container_id = match super::stop(session, container).await {
+        Err(Failure::Refused(message)) if message == "container not running" => {
+            inspect(session, container).await?.id
+        }
+        stopped => stopped?,
+    };
     session.screen.line(&container_id)?;
     let instance = create_instance(
         session,
@@ -195,18 +218,6 @@ async fn restart(session: &Session, container: &str) -> Outcome {
         },
     )
     .await?;
+    announce(session, &instance)?;
     attach::start_detached(session, instance).await
-}
-
-/// Reports a refusal and remembers it in the exit code, so that the remaining containers get their turn.
-fn carry_on(session: &Session, exit: Exit, outcome: Outcome) -> Outcome {
-    match outcome {
-        Ok(Exit::SUCCESS) => Ok(exit),
-        Ok(failed) => Ok(failed),
-        Err(Failure::Refused(message)) => {
-            session.screen.complain(&message);
-            Ok(Exit::FAILURE)
-        }
-        Err(other) => Err(other),
-    }
 }

@@ -195,6 +195,24 @@ fn a_refused_creation_is_told_in_the_daemons_words() {
 }
 
 #[test]
+fn a_path_that_cannot_be_mounted_is_named() {
+    let daemon = Daemon::rehearse()
+        .answer(
+            "POST /containers/create",
+            404,
+            refusal("error ocurred while determining source type: :enoent"),
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["run", "-m", "/nonexist:/x", "-m", "data:/y", "-m", "/srv:/z", "img"]), @r"
+    exit: 1
+    ----- stdout -----
+    ----- stderr -----
+    could not create container: error ocurred while determining source type: :enoent
+    There is no '/nonexist' or no '/srv' on the daemon's host.
+    ");
+}
+
+#[test]
 fn values_that_cannot_be_meant_are_refused_before_any_request() {
     let daemon = Daemon::rehearse().start();
     assert_snapshot!(daemon.run(&["create", "-l", "bridge", "img"]), @r"
@@ -414,7 +432,8 @@ fn rm_goes_on_after_a_failure_and_fails_in_the_end() {
     ----- stdout -----
     0123456789ab
     ----- stderr -----
-    you cannot remove a running container
+    one: you cannot remove a running container
+    Stop it first, or do both with 'klee rmc -f one'.
     ");
 }
 
@@ -429,7 +448,7 @@ fn rm_by_force_stops_first_and_says_so_only_when_that_fails() {
     ----- stdout -----
     0123456789ab
     ----- stderr -----
-    container not running
+    one: container not running
     ");
 }
 
@@ -563,7 +582,7 @@ fn stop_goes_on_after_a_failure_and_fails_in_the_end() {
     ----- stdout -----
     0123456789ab
     ----- stderr -----
-    container not running
+    one: container not running
     ");
 }
 
@@ -680,7 +699,7 @@ fn ports_that_cannot_be_read_are_refused_before_any_request() {
 }
 
 #[test]
-fn run_connects_between_creation_and_start() {
+fn run_connects_between_creation_and_start_and_takes_back_what_it_cannot_connect() {
     let daemon = Daemon::rehearse()
         .answer("POST /containers/create", 201, created())
         .answer(
@@ -688,6 +707,7 @@ fn run_connects_between_creation_and_start() {
             409,
             refusal("no more inet IP's left in the network"),
         )
+        .answer("DELETE /containers/0123456789ab", 200, created())
         .start();
     assert_snapshot!(daemon.run(&["run", "-n", "net", "img"]), @r"
     exit: 1
@@ -696,7 +716,12 @@ fn run_connects_between_creation_and_start() {
     ----- stderr -----
     could not connect container: no more inet IP's left in the network
     ");
-    assert_eq!(daemon.requests().lines().count(), 2, "{}", daemon.requests());
+    let requests = daemon.requests();
+    assert_eq!(requests.lines().count(), 3, "{requests}");
+    assert!(
+        requests.ends_with("DELETE /containers/0123456789ab"),
+        "{requests}"
+    );
 }
 
 #[test]

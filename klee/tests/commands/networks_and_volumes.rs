@@ -148,7 +148,7 @@ fn removing_networks_goes_on_after_a_failure() {
     ----- stdout -----
     cccccccccccc
     ----- stderr -----
-    network not found.
+    one: network not found.
     ");
 }
 
@@ -239,7 +239,7 @@ fn removing_volumes_goes_on_after_a_failure() {
     ----- stdout -----
     two
     ----- stderr -----
-    No such volume
+    one: No such volume
     ");
 }
 

@@ -17,7 +17,13 @@ fn exec_daemon(steps: impl IntoIterator<Item = Step>) -> Rehearsal {
     Daemon::rehearse()
         .answer("POST /containers/create", 201, json!({"id": CONTAINER}))
         .answer("POST /exec/create", 201, json!({"id": EXEC}))
+        .answer(&removal(), 200, json!({"id": CONTAINER}))
         .converse("/exec/start", steps)
+}
+
+/// The request that takes a container back.
+fn removal() -> String {
+    format!("DELETE /containers/{CONTAINER}")
 }
 
 fn exited_with(code: u8) -> Step {
@@ -51,6 +57,77 @@ fn run_shows_ids_output_and_closing_message() {
     executable eeeeeeeeeeee and its container exited with exit-code 0
     ----- stderr -----
     ");
+}
+
+#[test]
+fn quiet_is_the_output_of_the_process_alone() {
+    let daemon = exec_daemon([starting(""), text("hello\n"), exited_with(3)])
+        .answer("GET /containers/web/inspect", 200, inspected(false))
+        .start();
+    for arguments in [
+        &["run", "-q", "img"] as &[&str],
+        &["exec", "--quiet", "web", "cat"],
+        &["start", "-q", "web"],
+    ] {
+        let ending = daemon.run(arguments);
+        assert_eq!(
+            (ending.code, ending.stdout.as_str(), ending.stderr.as_str()),
+            (Some(3), "hello\n", "")
+        );
+    }
+    let daemon = exec_daemon([detached()]).start();
+    assert_eq!(
+        daemon.run(&["run", "-dq", "img"]).stdout,
+        format!("{CONTAINER}\n")
+    );
+    assert_eq!(daemon.run(&["exec", "-dq", "web", "ls"]).stdout, "");
+}
+
+#[test]
+fn a_run_that_does_not_start_takes_its_container_back() {
+    let refused = || {
+        [
+            text("error: no address left"),
+            close(1011, "error", "", "error starting exec instance"),
+        ]
+    };
+    let message = |message: &str| json!({"message": message});
+    let started = exec_daemon([starting(""), exited_with(7)]);
+    assert_eq!(run_and_removal(started), (Some(7), String::new(), false));
+    for arguments in [&["run", "img"] as &[&str], &["run", "-d", "img"]] {
+        let daemon = exec_daemon(refused()).start();
+        assert_eq!(daemon.run(arguments).code, Some(1));
+        assert!(daemon.requests().ends_with(&removal()), "{}", daemon.requests());
+    }
+    let no_instance = exec_daemon([]).answer("POST /exec/create", 409, message("a policy forbids it"));
+    assert_eq!(
+        run_and_removal(no_instance),
+        (
+            Some(1),
+            format!("{CONTAINER}: error creating execution instance: a policy forbids it\n"),
+            true
+        )
+    );
+    let stuck = exec_daemon(refused()).answer(&removal(), 409, message("the pool is suspended"));
+    assert_eq!(
+        run_and_removal(stuck),
+        (
+            Some(1),
+            format!(
+                "error: no address left\n\
+                 Container {CONTAINER} was created and could not be removed again: the pool is suspended\n\
+                 Try 'klee rmc -f {CONTAINER}'.\n"
+            ),
+            true
+        )
+    );
+}
+
+/// How `run` ended and what it complained of, and whether it wanted the container removed.
+fn run_and_removal(script: Rehearsal) -> (Option<i32>, String, bool) {
+    let daemon = script.start();
+    let ending = daemon.run(&["run", "img"]);
+    (ending.code, ending.stderr, daemon.requests().contains(&removal()))
 }
 
 #[test]
@@ -347,7 +424,26 @@ fn detached_starts_go_on_after_a_failure_and_fail_in_the_end() {
     ----- stdout -----
     created execution instance eeeeeeeeeeee
     ----- stderr -----
-    container not found
+    a: container not found
+    ");
+}
+
+#[test]
+fn restart_starts_a_container_that_does_not_run() {
+    let daemon = exec_daemon([detached()])
+        .answer(
+            "POST /containers/web/stop",
+            404,
+            json!({"message": "container not running"}),
+        )
+        .answer("GET /containers/web/inspect", 200, inspected(false))
+        .start();
+    assert_snapshot!(daemon.run(&["restart", "web"]), @r"
+    exit: 0
+    ----- stdout -----
+    0123456789ab
+    created execution instance eeeeeeeeeeee
+    ----- stderr -----
     ");
 }
 
@@ -357,7 +453,7 @@ fn restart_stops_and_starts_each_and_goes_on_after_a_failure() {
         .answer(
             "POST /containers/a/stop",
             404,
-            json!({"message": "container not running"}),
+            json!({"message": "container not found"}),
         )
         .answer("POST /containers/b/stop", 200, json!({"id": CONTAINER}))
         .start();
@@ -367,7 +463,7 @@ fn restart_stops_and_starts_each_and_goes_on_after_a_failure() {
     0123456789ab
     created execution instance eeeeeeeeeeee
     ----- stderr -----
-    container not running
+    a: container not found
     ");
 }
 

@@ -52,12 +52,12 @@ fn exit_codes_of_commands_in_a_container_are_passed_on() {
 }
 
 #[test]
-fn a_program_that_does_not_exist_is_named() {
+fn a_program_that_does_not_exist_is_named_and_leaves_no_container() {
     let host = Host::with_minimal_image();
     let outcome = host.klee("run --name box minimal /bin/no-such-program");
     assert!(!outcome.succeeded(), "{outcome}");
     assert!(format!("{outcome}").contains("/bin/no-such-program"), "{outcome}");
-    assert_eq!(host.inspect("container", "box")["container"]["running"], false);
+    assert_eq!(host.klee("lsc -aq").ok(), "");
 }
 
 #[test]

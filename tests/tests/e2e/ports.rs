@@ -51,7 +51,7 @@ fn a_published_port_closes_with_its_container_and_opens_with_its_next_start() {
 }
 
 #[test]
-fn a_port_on_which_the_host_listens_is_refused_and_the_container_does_not_run() {
+fn a_port_on_which_the_host_listens_is_refused_and_there_is_no_container() {
     let host = host_with_site();
     let server = host
         .sandbox()
@@ -70,8 +70,7 @@ fn a_port_on_which_the_host_listens_is_refused_and_the_container_does_not_run() 
         refusal.contains("port 8080/tcp of the host is in use"),
         "{refusal}"
     );
-    let web = host.inspect("container", "web");
-    assert_eq!(web["container"]["running"], false);
+    assert_eq!(host.klee("lsc -aq").ok(), "");
     let left = host.traces().unwrap().since(&before).to_string();
     assert!(
         left.contains("interfaces: none") && left.contains("mounts: none"),
@@ -89,9 +88,9 @@ fn two_running_containers_cannot_have_the_same_port() {
     let host = host_with_site();
     host.klee("run -d --name first -l vnet -n testnet -p 8080:80 site")
         .ok();
-    let refusal = host
-        .klee("run -d --name second -l vnet -n testnet -p 8080:80 site")
-        .refused();
+    host.klee("create --name second -l vnet -n testnet -p 8080:80 site")
+        .ok();
+    let refusal = host.klee("start -d second").refused();
     assert!(refusal.contains("8080"), "{refusal}");
     assert_eq!(fetch(&host, &format!("http://{HOST}:8080/")), PAGE);
     host.klee("stop first").ok();

@@ -110,13 +110,17 @@ fn a_mount_out_of_the_container() {
 }
 
 #[test]
-fn an_unknown_network_leaves_a_container_that_is_not_connected() {
+fn an_unknown_network_leaves_nothing_of_a_run_and_a_created_container_that_is_not_connected() {
     let host = Host::with_minimal_image();
-    let refusal = host.klee("run --name web -n nowhere minimal").refused();
-    assert!(
-        refusal.contains("could not connect container: network not found"),
-        "{refusal}"
-    );
+    for command in ["run", "create"] {
+        let refusal = host
+            .klee(&format!("{command} --name web -n nowhere minimal"))
+            .refused();
+        assert!(
+            refusal.contains("could not connect container: network not found"),
+            "{refusal}"
+        );
+    }
     assert_eq!(host.inspect("container", "web")["container"]["running"], false);
 }
 
