@@ -63,7 +63,9 @@ impl ContainerCommand {
 
 /// Show everything about a container
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, mut_arg("format", |format| {
+    format.help("json, or a template such as '{{.container.name}}' or '{{json .container.env}}'")
+}))]
 pub struct Inspect {
     #[command(flatten)]
     inspection: Inspection,

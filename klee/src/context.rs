@@ -130,6 +130,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 /// Show everything about a context (default: the one in use)
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |format| format.help("json, or a template such as '{{.name}}' or '{{.host}}'")))]
 pub struct Inspect {
     #[command(flatten)]
     inspection: Inspection,

@@ -61,6 +61,7 @@ impl Format {
 // How an inspected object is printed.
 #[derive(Debug, Args)]
 pub struct Inspection {
+    // Commands whose object has other fields replace the examples.
     /// json, or a template such as '{{.name}}' or '{{json .env}}'
     #[arg(
         short,

@@ -204,7 +204,7 @@ fn lines(section: &Section, width: usize, style: Style) -> Vec<(String, usize)> 
 }
 
 /// `text` in lines of at most `width` columns, broken between words, and within a word only if it is longer than that.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let line = lines.last().map_or(0, |line| line.width());

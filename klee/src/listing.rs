@@ -38,6 +38,7 @@ impl FromStr for Layout {
 // How a listing is printed.
 #[derive(Debug, Args)]
 pub struct Listing {
+    // Commands whose objects have other fields replace the example.
     /// table, json, or a template for each line: '{{.id}} {{.name}}'
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Layout,

@@ -198,7 +198,9 @@ impl Disconnect {
 
 /// Show everything about a network
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, mut_arg("format", |format| {
+    format.help("json, or a template such as '{{.network.subnet}}' or '{{json .network_endpoints}}'")
+}))]
 pub struct Inspect {
     #[command(flatten)]
     inspection: Inspection,

@@ -60,7 +60,9 @@ impl Create {
 
 /// Show everything about a volume
 #[derive(Debug, Args)]
-#[command(arg_required_else_help = true)]
+#[command(arg_required_else_help = true, mut_arg("format", |format| {
+    format.help("json, or a template such as '{{.volume.mountpoint}}' or '{{json .mountpoints}}'")
+}))]
 pub struct Inspect {
     #[command(flatten)]
     inspection: Inspection,
@@ -79,6 +81,9 @@ impl Inspect {
 
 /// List volumes
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |format| {
+    format.help("table, json, or a template for each line: '{{.name}} {{.mountpoint}}'")
+}))]
 pub struct Ls {
     #[command(flatten)]
     listing: Listing,

@@ -96,6 +96,8 @@ impl Engine {
                 running.push(container.to_string());
             }
         }
+        // A container may mount it more than once; its mounts come one after the other.
+        running.dedup();
         if !running.is_empty() {
             return Err(EngineError::Conflict(format!(
                 "volume '{}' is used by running containers; stop them first: {}",

@@ -215,6 +215,8 @@ impl Build {
                             Ok(())
                         })?;
                         (ends_a_line, is_explained) = (true, true);
+                    } else if is_step(&text) && self.quiet {
+                        progress.step(text.trim_end_matches('\n'));
                     } else if is_step(&text) {
                         let line = text.trim_end_matches('\n');
                         if line.starts_with("Step ") {

@@ -1,7 +1,9 @@
 //! A conversation about an image in which the daemon tells how far it is, and at the end what came of it.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
+use hyper::body::Bytes;
 use kleene_api::{MessageType, WebSocketMessage};
 use serde::Serialize;
 
@@ -11,6 +13,9 @@ use crate::progress::Progress;
 use crate::screen;
 use crate::session::Session;
 
+/// How long a text waits to be shown, because it may turn out to be what the end is about to tell.
+const LINGER: Duration = Duration::from_millis(300);
+
 /// Opens the conversation with `config` and shows it to its end.
 pub(super) async fn follow(session: &Session, verb: &str, config: &impl Serialize, step: &str) -> Outcome {
     let mut conversation = session
@@ -18,16 +23,53 @@ pub(super) async fn follow(session: &Session, verb: &str, config: &impl Serializ
         .converse(Route::new(["images", verb]), config)
         .await?;
     let mut progress = session.progress(step);
+    let mut last = None;
     loop {
-        match conversation.next().await? {
-            Event::Data(bytes) if is_starting(&bytes) => {}
-            Event::Data(bytes) => show(session, &mut progress, &bytes)?,
-            Event::Closed(closing) => {
+        let event = match last {
+            Some(_) => tokio::time::timeout(LINGER, conversation.next()).await,
+            None => Ok(conversation.next().await),
+        };
+        let Ok(event) = event else {
+            show_last(session, &mut progress, &mut last)?;
+            continue;
+        };
+        match event {
+            Ok(Event::Data(bytes)) if is_starting(&bytes) => {}
+            Ok(Event::Data(bytes)) => {
+                show_last(session, &mut progress, &mut last)?;
+                last = Some(bytes);
+            }
+            Ok(Event::Closed(closing)) => {
+                let reason = last.take_if(|text| is_reason(text, &closing));
+                show_last(session, &mut progress, &mut last)?;
                 progress.clear();
-                return finish(session, closing);
+                return finish(session, closing, reason.as_deref());
+            }
+            Err(failure) => {
+                show_last(session, &mut progress, &mut last)?;
+                return Err(failure);
             }
         }
     }
+}
+
+fn show_last(session: &Session, progress: &mut Progress, last: &mut Option<Bytes>) -> Result<(), Failure> {
+    last.take()
+        .map_or(Ok(()), |bytes| show(session, progress, &bytes))
+}
+
+/// Whether the text before the end is the whole of the reason that the end tells, cut to what a close frame can take.
+fn is_reason(text: &[u8], closing: &Closing) -> bool {
+    let Reason::Message(WebSocketMessage {
+        message,
+        msg_type: MessageType::Error,
+        ..
+    }) = &closing.reason
+    else {
+        return false;
+    };
+    let told = message.split_once(": ").map(|(_, reason)| reason.trim_end());
+    told.is_some_and(|told| !told.is_empty() && text.starts_with(told.as_bytes()))
 }
 
 /// Shows a line of the daemon's. On a terminal the many lines that count files or bytes are one that changes.
@@ -75,7 +117,8 @@ fn is_starting(bytes: &[u8]) -> bool {
     )
 }
 
-fn finish(session: &Session, closing: Closing) -> Outcome {
+/// Tells what came of it; `reason` is why nothing did, where it is known in full.
+fn finish(session: &Session, closing: Closing, reason: Option<&[u8]>) -> Outcome {
     session.screen.line("")?;
     match closing.reason {
         Reason::Message(WebSocketMessage {
@@ -87,7 +130,13 @@ fn finish(session: &Session, closing: Closing) -> Outcome {
             session.screen.styled_line(&data, screen::IMAGE_ID)?;
             Ok(Exit::SUCCESS)
         }
-        Reason::Message(WebSocketMessage { message, .. }) => Err(Failure::Refused(message)),
+        Reason::Message(WebSocketMessage { message, .. }) => Err(Failure::Refused(match reason {
+            Some(reason) => {
+                let what = message.split(": ").next().unwrap_or_default();
+                format!("{what}: {}", String::from_utf8_lossy(reason))
+            }
+            None => message,
+        })),
         Reason::Other(_) => Err(Failure::Refused("Kleened returned an unknown error".to_owned())),
     }
 }

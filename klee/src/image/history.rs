@@ -16,6 +16,9 @@ use crate::table::{Cell, Column};
 
 /// Show how an image was made, the latest step first
 #[derive(Debug, Args)]
+#[command(mut_arg("format", |format| {
+    format.help("table, json, or a template for each line: '{{.snapshot}} {{.created_by}}'")
+}))]
 pub struct History {
     #[command(flatten)]
     listing: Listing,

@@ -41,6 +41,31 @@ fn a_build_shows_its_log_and_the_new_image() {
 }
 
 #[test]
+fn a_quiet_build_shows_no_steps_and_its_failure() {
+    let daemon = Daemon::rehearse()
+        .converse(
+            "/images/build",
+            [
+                starting(IMAGE),
+                text("Using user-supplied parent image: base"),
+                text("--> Using cache: @0123456789ab"),
+                text("--> Snapshot created: @0123456789ab"),
+                text("executing instruction resulted in failure\n"),
+                close(1011, "error", "", "image build failed"),
+            ],
+        )
+        .start();
+    assert_snapshot!(daemon.run(&["build", "-q", "/ctx"]), @r"
+    exit: 1
+    ----- stdout -----
+    Started to build image with ID aaaaaaaaaaaa
+    executing instruction resulted in failure
+    ----- stderr -----
+    Failed to build image aaaaaaaaaaaa.
+    ");
+}
+
+#[test]
 fn a_build_sends_its_options() {
     let daemon = Daemon::rehearse()
         .converse(
@@ -429,11 +454,46 @@ fn a_failed_creation_is_told_with_the_reason() {
     assert_snapshot!(daemon.run(&["image", "create", "host", "--bin", "/bin/nope"]), @r"
     exit: 1
     ----- stdout -----
-    no such file: /bin/nope
 
     ----- stderr -----
     image creation failed: no such file: /bin/nope
     ");
+}
+
+#[test]
+fn a_reason_that_is_too_long_for_the_end_is_told_once_and_whole() {
+    let reason = format!(
+        "the archive is damaged: its checksum is sha256:{}",
+        "0".repeat(64)
+    );
+    let end = || {
+        close(
+            1011,
+            "error",
+            "",
+            "image creation failed: the archive is damaged: its checksum is sha",
+        )
+    };
+    let pull = |steps: Vec<Step>| {
+        let daemon = Daemon::rehearse().converse("/images/create", steps).start();
+        let ending = daemon.run(&["image", "pull", "a"]);
+        (ending.stdout, ending.stderr)
+    };
+    assert_eq!(
+        pull(vec![starting(""), text("Fetching...\n"), text(&reason), end()]),
+        (
+            "Fetching...\n\n".to_owned(),
+            format!("image creation failed: {reason}\n")
+        )
+    );
+    // A daemon of which nothing but the end is heard.
+    assert_eq!(
+        pull(vec![starting(""), text("Fetching...\n"), end()]),
+        (
+            "Fetching...\n\n".to_owned(),
+            "image creation failed: the archive is damaged: its checksum is sha\n".to_owned()
+        )
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod images;
 mod networks_and_volumes;
 mod processes;
 mod system;
+mod templates;
 mod terminal;
 mod tls;
 mod tree;

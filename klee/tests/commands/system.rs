@@ -18,7 +18,7 @@ fn a_host_that_is_as_it_should_be_needs_no_repair() {
 }
 
 #[test]
-fn a_repair_is_a_table_and_fails_if_something_could_not_be_repaired() {
+fn a_repair_is_a_list_and_fails_if_something_could_not_be_repaired() {
     let repair = json!({
         "failed": [{"object": "volume data", "reason": "dataset volumes/data is busy", "what": "destroy dataset volumes/data"}],
         "restored": [{"object": "network cccccccccccc", "what": "rules of network-cccccccccccc\n    block in"}],
@@ -29,10 +29,11 @@ fn a_repair_is_a_table_and_fails_if_something_could_not_be_repaired() {
     assert_snapshot!(daemon.run(&["--theme", "simple", "system", "repair"]), @r"
     exit: 1
     ----- stdout -----
-     OBJECT               | RESULT   | WHAT                          | REASON                       
-    ----------------------+----------+-------------------------------+------------------------------
-     network cccccccccccc | restored | rules of network-cccccccccccc |                              
-     volume data          | failed   | destroy dataset volumes/data  | dataset volumes/data is busy 
+    network cccccccccccc: restored
+      rules of network-cccccccccccc
+    volume data: failed
+      destroy dataset volumes/data
+      dataset volumes/data is busy
     ----- stderr -----
     ");
     let ending = daemon.run(&["system", "repair", "--format", "json"]);

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::daemon::{klee, run};
 
 /// Every command with its arguments, and whether it shows its help when it is given none, as commands of 0.1.1 do.
-const COMMANDS: &[(&str, &str, bool)] = &[
+pub const COMMANDS: &[(&str, &str, bool)] = &[
     ("container create", "IMAGE [COMMAND]...", true),
     ("container exec", "CONTAINER [COMMAND]...", true),
     ("container inspect", "CONTAINER", true),

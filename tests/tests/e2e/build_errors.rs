@@ -60,7 +60,7 @@ fn a_file_that_cannot_be_read_is_shown_where_it_is_wrong() {
     hint: only ARG may stand before FROM
     ");
     assert_snapshot!(complaint(&host, "# nothing\n"), @r"
-    Dockerfile: there is no FROM instruction
+    there is no FROM instruction
     hint: a Dockerfile begins with FROM and the image to build on ('klee image ls' shows which there are)
     ");
 }

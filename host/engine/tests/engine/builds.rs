@@ -189,10 +189,31 @@ fn what_is_wrong_with_a_dockerfile_is_said_before_anything_begins() {
         wrong("RUN true\nFROM base\n"),
         "'RUN true' not permitted before a FROM instruction"
     );
+    let refused = |config: &ImageBuildConfig| match build(&engine, config).0.unwrap_err() {
+        BuildError::Dockerfile(problem) => (problem.to_string(), problem.diagnostic().message.clone()),
+        other => panic!("{other:?}"),
+    };
     let mut missing = config(&world, "");
     missing.dockerfile = "Nope".to_owned();
-    let expected = format!("Could not open Docker file {}/Nope: :enoent", missing.context);
-    assert_eq!(build(&engine, &missing).0.unwrap_err().to_string(), expected);
+    assert_eq!(
+        refused(&missing),
+        (
+            format!("Could not open Docker file {}/Nope: :enoent", missing.context),
+            "the build context has no file 'Nope': --file names another".to_owned()
+        )
+    );
+    missing.context = "/nowhere".to_owned();
+    assert_eq!(
+        refused(&missing),
+        (
+            "Could not open Docker file /nowhere/Nope: :enoent".to_owned(),
+            "there is no directory '/nowhere' on the daemon's host to build from".to_owned()
+        )
+    );
+    let mut badly_named = config(&world, "FROM base\n");
+    badly_named.tag = "a b".to_owned();
+    let (line, message) = refused(&badly_named);
+    assert_eq!(message, format!("--tag: {line}"));
     assert_eq!(world.sim.inventory().since(&before), "");
 }
 

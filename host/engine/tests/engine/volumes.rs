@@ -86,7 +86,11 @@ fn a_volume_of_a_running_container_cannot_be_removed() {
     let world = World::new();
     let engine = world.open();
     world.base(&engine);
-    let id = engine.create_container(&mounting("web", "data")).unwrap();
+    let twice = ContainerConfig {
+        mounts: vec![volume_at("data", "/data"), volume_at("data", "/again")],
+        ..sleeper("web")
+    };
+    let id = engine.create_container(&twice).unwrap();
     start(&engine, "web").unwrap();
     assert_eq!(
         refusal(engine.remove_volume("data")),

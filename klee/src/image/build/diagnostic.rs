@@ -25,7 +25,7 @@ pub(super) struct Complaint {
 }
 
 impl Complaint {
-    /// About a Dockerfile that the user calls `file`. The line of the Dockerfile is cut to fit into `width`, messages never
+    /// About a Dockerfile that the user calls `file`, or else about none of its lines. The line of the Dockerfile is cut to fit into `width`, messages never
     /// are.
     pub fn new(diagnostic: &BuildDiagnostic, file: &str, width: usize) -> Self {
         let message = diagnostic.message.trim_end().to_owned();
@@ -33,7 +33,7 @@ impl Complaint {
         if diagnostic.line == 0 {
             return Self {
                 place: None,
-                message: format!("{file}: {message}"),
+                message,
                 hint,
             };
         }
@@ -203,14 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn what_concerns_no_line_is_said_of_the_file() {
+    fn what_concerns_no_line_is_not_said_of_the_file() {
         let diagnostic = BuildDiagnostic {
             message: "there is none".to_owned(),
             ..BuildDiagnostic::default()
         };
         let complaint = Complaint::new(&diagnostic, "Dockerfile", 80);
         assert_eq!(complaint.place, None);
-        assert_eq!(complaint.message, "Dockerfile: there is none");
+        assert_eq!(complaint.message, "there is none");
     }
 
     #[test]

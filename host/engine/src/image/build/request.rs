@@ -38,7 +38,10 @@ impl<'a> Request<'a> {
         let refused = |error: EngineError| BuildError::Dockerfile(error.into());
         let context = Path::new(&config.context);
         let text = read_dockerfile(context, &config.dockerfile).map_err(BuildError::Dockerfile)?;
-        let nametag = parse::nametag(&config.tag).map_err(refused)?;
+        let nametag = parse::nametag(&config.tag).map_err(|error| {
+            let message = format!("--tag: {error}");
+            BuildError::Dockerfile(BuildProblem::general(error.to_string(), message))
+        })?;
         let builder = engine.plugins.builder().map_err(|error| refused(error.into()))?;
         let steps = engine.plugins.build_steps();
         let parsed = builder
@@ -129,12 +132,18 @@ fn read_dockerfile(context: &Path, name: &str) -> Result<String, BuildProblem> {
             _ => error.to_string(),
         };
         let line = format!("Could not open Docker file {}: {reason}", path.display());
-        match error.kind() {
-            std::io::ErrorKind::NotFound => BuildProblem::general(
-                line,
-                format!("the build context has no file '{name}': --file names another"),
-            ),
-            _ => line.into(),
-        }
+        let message = match error.kind() {
+            _ if !context.is_dir() => {
+                format!(
+                    "there is no directory '{}' on the daemon's host to build from",
+                    context.display()
+                )
+            }
+            std::io::ErrorKind::NotFound => {
+                format!("the build context has no file '{name}': --file names another")
+            }
+            _ => line.clone(),
+        };
+        BuildProblem::general(line, message)
     })
 }
