@@ -79,6 +79,19 @@ impl Client {
         parse(&self.request(Method::POST, route, None).await?)
     }
 
+    /// As [`post`](Self::post), for what may take so much longer than other requests.
+    pub async fn post_patiently<T: DeserializeOwned>(
+        &self,
+        route: Route,
+        longer: Duration,
+    ) -> Result<T, Failure> {
+        parse(
+            &self
+                .request_within(PATIENCE + longer, Method::POST, route, None)
+                .await?,
+        )
+    }
+
     /// POST with a body, answered by an object.
     pub async fn send<T: DeserializeOwned>(&self, route: Route, body: &impl Serialize) -> Result<T, Failure> {
         parse(&self.request(Method::POST, route, Some(encode(body)?)).await?)
@@ -120,7 +133,17 @@ impl Client {
     }
 
     async fn request(&self, method: Method, route: Route, body: Option<Bytes>) -> Result<Bytes, Failure> {
-        let answer = tokio::time::timeout(PATIENCE, self.exchange(method, route, body));
+        self.request_within(PATIENCE, method, route, body).await
+    }
+
+    async fn request_within(
+        &self,
+        limit: Duration,
+        method: Method,
+        route: Route,
+        body: Option<Bytes>,
+    ) -> Result<Bytes, Failure> {
+        let answer = tokio::time::timeout(limit, self.exchange(method, route, body));
         let (status, body) = answer.await.map_err(|_| Failure::TimedOut)??;
         if status.is_success() {
             Ok(body)

@@ -6,8 +6,10 @@ mod exec;
 mod target;
 mod update;
 
+use std::time::Duration;
+
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 use jiff::Timestamp;
 use kleene_api::{ContainerSummary, IdResponse, RestartPolicy};
 
@@ -185,7 +187,7 @@ impl Rm {
         session
             .for_each(&self.containers, async |container| {
                 let not_stopped = match self.force {
-                    true => refusal(stop(session, container).await)?,
+                    true => refusal(stop(session, container, Grace::default()).await)?,
                     false => None,
                 };
                 let removed = session.client.delete(Route::new(["containers", container])).await;
@@ -228,6 +230,8 @@ fn unless_running(failure: Failure, container: &str) -> Failure {
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Stop {
+    #[command(flatten)]
+    grace: Grace,
     /// Name, id, or beginning of an id
     #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
@@ -237,17 +241,28 @@ impl Stop {
     async fn run(self, session: &Session) -> Outcome {
         session
             .for_each(&self.containers, async |container| {
-                session.screen.line(&stop(session, container).await?)
+                session.screen.line(&stop(session, container, self.grace).await?)
             })
             .await
     }
 }
 
+// How long the processes of a container may take to end by themselves.
+#[derive(Debug, Clone, Copy, Default, Args)]
+struct Grace {
+    /// Seconds after which what still runs is killed [default: 3.5]
+    #[arg(short, long, value_name = "SECONDS", value_parser = value_parser!(u64).range(..=3600))]
+    timeout: Option<u64>,
+}
+
 /// Stops a container and returns its full id.
-async fn stop(session: &Session, container: &str) -> Result<String, Failure> {
-    let answer: IdResponse = session
-        .client
-        .post(Route::new(["containers", container, "stop"]))
-        .await?;
+async fn stop(session: &Session, container: &str, grace: Grace) -> Result<String, Failure> {
+    let route = Route::new(["containers", container, "stop"]);
+    let route = match grace.timeout {
+        Some(seconds) => route.query("timeout", seconds),
+        None => route,
+    };
+    let longer = Duration::from_secs(grace.timeout.unwrap_or_default());
+    let answer: IdResponse = session.client.post_patiently(route, longer).await?;
     Ok(answer.id)
 }

@@ -4,6 +4,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use kleene_api::{Container, ContainerInspect, ExecConfig, IdResponse};
 
+use super::Grace;
 use super::target::split_target;
 use crate::attach::{self, Started, Stdio};
 use crate::client::Route;
@@ -187,6 +188,8 @@ async fn inspect(session: &Session, container: &str) -> Result<Container, Failur
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
 pub struct Restart {
+    #[command(flatten)]
+    grace: Grace,
     /// Name, id, or beginning of an id
     #[arg(required = true, value_parser = NonEmptyStringValueParser::new())]
     containers: Vec<String>,
@@ -196,14 +199,14 @@ impl Restart {
     pub(super) async fn run(self, session: &Session) -> Outcome {
         session
             .for_each(&self.containers, async |container| {
-                restart(session, container).await
+                restart(session, container, self.grace).await
             })
             .await
     }
 }
 
-async fn restart(session: &Session, container: &str) -> Result<(), Failure> {
-    let container_id = match super::stop(session, container).await {
+async fn restart(session: &Session, container: &str, grace: Grace) -> Result<(), Failure> {
+    let container_id = match super::stop(session, container, grace).await {
         Err(Failure::Refused(message)) if message == "container not running" => {
             inspect(session, container).await?.id
         }

@@ -587,6 +587,24 @@ fn stop_goes_on_after_a_failure_and_fails_in_the_end() {
 }
 
 #[test]
+fn who_stops_or_restarts_may_say_how_long_it_may_take() {
+    let daemon = Daemon::rehearse()
+        .answer("POST /containers/box/stop?timeout=120", 200, created())
+        .start();
+    assert_eq!(
+        daemon.run(&["stop", "--timeout", "120", "box"]).stdout,
+        "0123456789ab\n"
+    );
+    let too_long = daemon.run(&["stop", "-t", "3601", "box"]);
+    assert_eq!(too_long.code, Some(2));
+    assert!(
+        too_long.stderr.contains("3601 is not in 0..=3600"),
+        "{}",
+        too_long.stderr
+    );
+}
+
+#[test]
 fn a_refused_update_is_told_in_the_daemons_words() {
     let daemon = Daemon::rehearse()
         .answer("POST /containers/x/update", 404, refusal("container not found"))

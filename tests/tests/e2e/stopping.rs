@@ -48,6 +48,20 @@ fn a_process_that_ignores_term_is_killed_within_the_clients_patience() {
 }
 
 #[test]
+fn a_process_that_is_given_time_is_not_killed() {
+    let host = Host::with_minimal_image();
+    let slow = "trap \"/bin/busybox sleep 4; echo orderly > /data/end; exit 0\" TERM; while :; do /bin/busybox sleep 0.1; done";
+    host.klee(&format!(
+        "run -d --name box -m data:/data minimal /bin/sh -c '{slow}'"
+    ))
+    .ok();
+    host.klee("restart -t 60 box").ok();
+    let shown = host.klee("exec box /bin/busybox cat /data/end").ok();
+    assert!(shown.contains("orderly"), "{shown}");
+    host.klee("stop -t 0 box").ok();
+}
+
+#[test]
 fn the_image_says_by_which_signal_its_program_ends() {
     let host = Host::with_minimal_image();
     let dockerfile = "FROM minimal\nSTOPSIGNAL SIGQUIT\n\
