@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use kleene_tests::Host;
+use kleene_tests::{Ground, Host};
 
 #[test]
 fn output_arrives_and_the_exit_code_is_the_processes() {
@@ -52,12 +52,14 @@ fn exit_codes_of_commands_in_a_container_are_passed_on() {
 }
 
 #[test]
-fn a_program_that_does_not_exist_is_named_and_leaves_no_container() {
+fn a_program_that_does_not_exist_is_named() {
     let host = Host::with_minimal_image();
     let outcome = host.klee("run --name box minimal /bin/no-such-program");
     assert!(!outcome.succeeded(), "{outcome}");
     assert!(format!("{outcome}").contains("/bin/no-such-program"), "{outcome}");
-    assert_eq!(host.klee("lsc -aq").ok(), "");
+    // On FreeBSD the container was started: env(1) in it looks for the program.
+    let was_started = host.ground() == Ground::FreeBsd;
+    assert_eq!(host.list("container").len(), usize::from(was_started));
 }
 
 #[test]
