@@ -38,10 +38,10 @@ fn a_port_that_is_not_published_is_not_reached_from_outside() {
 }
 
 #[test]
-fn a_published_port_closes_with_its_container_and_opens_with_its_next_start() {
+fn published_ports_close_with_their_container_and_open_with_its_next_start() {
     let host = host_with_site();
     let url = format!("http://{HOST}:8080/");
-    host.klee("run -d --name web -l vnet -n testnet -p 8080:80 site")
+    host.klee("run -d --name web -l vnet -n testnet -p 8079-8081:79-81 site")
         .ok();
     assert_eq!(fetch(&host, &url), PAGE);
     host.klee("stop web").ok();
