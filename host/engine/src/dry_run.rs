@@ -164,7 +164,7 @@ impl Engine {
     ) -> Result<Endpoint> {
         self.refuse_connection(container, network)?;
         let facts = self.network_facts(network)?;
-        let pool = Pool::new(&*self.platform, network, &facts);
+        let pool = Pool::new(&*self.platform, network, &facts)?;
         self.rehearse(|write| {
             before(write)?;
             let endpoint = new_endpoint(write, &pool, container, config)?;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use kleene_api::AUTO;
+use kleene_api::{AUTO, NetworkType};
 use kleene_plan::{Family, Id, NetworkFacts};
 use kleene_platform::Platform;
 use kleene_store::{Network, Read};
@@ -11,20 +11,32 @@ use kleene_store::{Network, Read};
 use crate::error::{EngineError, Result};
 use crate::parse;
 
-/// The addresses of a network, of which some are no endpoint's to have: the gateways, and whatever the host has.
+/// The addresses of a network, of which some are no endpoint's to have: the gateways, whatever the host has, and the next
+/// hops of its routes.
 pub(crate) struct Pool<'e> {
     platform: &'e dyn Platform,
     network: &'e Network,
     gateways: Vec<IpAddr>,
+    next_hops: Vec<IpAddr>,
 }
 
 impl<'e> Pool<'e> {
-    pub(crate) fn new(platform: &'e dyn Platform, network: &'e Network, facts: &NetworkFacts) -> Self {
-        Self {
+    pub(crate) fn new(
+        platform: &'e dyn Platform,
+        network: &'e Network,
+        facts: &NetworkFacts,
+    ) -> Result<Self> {
+        Ok(Self {
             platform,
             network,
             gateways: facts.subnets.iter().filter_map(|subnet| subnet.gateway).collect(),
-        }
+            next_hops: platform.next_hops()?,
+        })
+    }
+
+    /// What is never chosen for an endpoint.
+    fn reserved(&self) -> impl Iterator<Item = &IpAddr> {
+        self.gateways.iter().chain(&self.next_hops)
     }
 
     /// Whose addresses they are.
@@ -37,7 +49,7 @@ impl<'e> Pool<'e> {
         match (wanted, self.network.subnet) {
             ("", _) | (AUTO, None) => Ok(None),
             (AUTO, Some(net)) => {
-                let mut reserved: Vec<_> = self.gateways.iter().filter_map(v4).collect();
+                let mut reserved: Vec<_> = self.reserved().filter_map(v4).collect();
                 while let Some(free) = read.allocate4(&self.network.id, net, &reserved)? {
                     if !self.platform.has_address(free.into())? {
                         return Ok(Some(free));
@@ -60,7 +72,7 @@ impl<'e> Pool<'e> {
         match (wanted, self.network.subnet6) {
             ("", _) | (AUTO, None) => Ok(None),
             (AUTO, Some(net)) => {
-                let mut reserved: Vec<_> = self.gateways.iter().filter_map(v6).collect();
+                let mut reserved: Vec<_> = self.reserved().filter_map(v6).collect();
                 while let Some(free) = read.allocate6(&self.network.id, net, &reserved)? {
                     if !self.platform.has_address(free.into())? {
                         return Ok(Some(free));
@@ -97,6 +109,14 @@ impl<'e> Pool<'e> {
         if self.gateways.contains(&address) || self.platform.has_address(address)? {
             return Err(EngineError::conflict(format!(
                 "address {address} of network '{name}' is its gateway or belongs to the host; choose another one"
+            )));
+        }
+        // On a network of its own, a container may be meant to be the router.
+        let is_among_others = self.network.kind.0.as_str() == NetworkType::Custom.as_str();
+        if is_among_others && self.next_hops.contains(&address) {
+            return Err(EngineError::conflict(format!(
+                "address {address} of network '{name}' is a router's: routes of the host lead there, and would end if a \
+                 container had it; choose another one"
             )));
         }
         Ok(())

@@ -32,7 +32,7 @@ impl Engine {
     fn connect_found(&self, container: &Container, network: &Network, config: &EndPointConfig) -> Result<()> {
         self.refuse_connection(container, network)?;
         let facts = self.network_facts(network)?;
-        let pool = Pool::new(&*self.platform, network, &facts);
+        let pool = Pool::new(&*self.platform, network, &facts)?;
         if container.started.is_some() {
             let endpoint = self
                 .store

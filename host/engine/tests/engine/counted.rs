@@ -1,6 +1,7 @@
 //! A platform that counts the changes which it is asked for, as the simulated host counts them, and can let a second
 //! fault follow a first one.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -107,6 +108,10 @@ impl Platform for Counted {
 
     fn gateways(&self) -> Result<Gateways> {
         self.sim.gateways()
+    }
+
+    fn next_hops(&self) -> Result<Vec<IpAddr>> {
+        self.sim.next_hops()
     }
 
     fn listeners(&self) -> Result<Vec<Listener>> {

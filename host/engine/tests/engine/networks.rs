@@ -121,6 +121,43 @@ fn a_wrong_network_is_refused_in_the_words_of_the_contract_and_nothing_is_made()
 }
 
 #[test]
+fn next_hops_of_the_host_are_never_chosen_and_on_a_custom_network_not_given_either() {
+    let (world, engine) = with_containers(&[
+        ("one", NetworkDriver::Ipnet),
+        ("two", NetworkDriver::Ipnet),
+        ("router", NetworkDriver::Vnet),
+    ]);
+    let hops = ["192.0.2.1", "fd00::1", "10.1.0.2"];
+    world
+        .sim
+        .set_next_hops(hops.map(|hop| hop.parse().unwrap()).to_vec());
+    let site = NetworkConfig {
+        interface: "em0".to_owned(),
+        subnet: "192.0.2.0/24".to_owned(),
+        subnet6: "fd00::/64".to_owned(),
+        ..NetworkConfig::new("site", NetworkType::Custom)
+    };
+    engine.create_network(&site).unwrap();
+    engine
+        .connect(&EndPointConfig {
+            ip_address6: AUTO.to_owned(),
+            ..at("one", "site", AUTO)
+        })
+        .unwrap();
+    assert_eq!(address_of(&engine, "one"), "192.0.2.2");
+    let endpoints = engine.inspect_container("one").unwrap().container_endpoints;
+    assert_eq!(endpoints[0].ip_address6, "fd00::2");
+    assert_eq!(
+        refusal(engine.connect(&at("two", "site", "192.0.2.1"))),
+        "address 192.0.2.1 of network 'site' is a router's: routes of the host lead there, and would end if a container \
+         had it; choose another one"
+    );
+    // The host may be meant to send what is for elsewhere to a container.
+    engine.create_network(&bridge("lan", "10.1.0.0/24")).unwrap();
+    engine.connect(&at("router", "lan", "10.1.0.2")).unwrap();
+}
+
+#[test]
 fn a_custom_network_uses_an_interface_of_the_host_and_leaves_it_there() {
     let world = World::new();
     let engine = world.open();

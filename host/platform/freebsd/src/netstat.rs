@@ -81,8 +81,28 @@ pub(crate) fn parse_addresses(printed: &str) -> Parsed<Vec<InterfaceAddress>> {
     Ok(entries.collect())
 }
 
-/// Reads [`routes`]: the interfaces of the default routes.
-pub(crate) fn parse_gateways(printed: &str) -> Parsed<Gateways> {
+/// The routes of one family, as [`routes`] prints them.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct RouteFamily {
+    address_family: String,
+    #[serde(default)]
+    rt_entry: Vec<Route>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Route {
+    destination: String,
+    #[serde(default)]
+    gateway: String,
+    #[serde(default)]
+    flags: String,
+    #[serde(default)]
+    interface_name: String,
+}
+
+fn parse_routes(printed: &str) -> Parsed<Vec<RouteFamily>> {
     #[derive(Deserialize)]
     #[serde(rename_all = "kebab-case")]
     struct Routes {
@@ -97,36 +117,39 @@ pub(crate) fn parse_gateways(printed: &str) -> Parsed<Gateways> {
     #[serde(rename_all = "kebab-case")]
     struct Table {
         #[serde(default)]
-        rt_family: Vec<Family>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    struct Family {
-        address_family: String,
-        #[serde(default)]
-        rt_entry: Vec<Entry>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "kebab-case")]
-    struct Entry {
-        destination: String,
-        #[serde(default)]
-        interface_name: String,
+        rt_family: Vec<RouteFamily>,
     }
     let routes: Routes = document(printed)?;
-    let families = routes.route_information.route_table.rt_family;
+    Ok(routes.route_information.route_table.rt_family)
+}
+
+/// Reads [`routes`]: the interfaces of the default routes.
+pub(crate) fn parse_gateways(printed: &str) -> Parsed<Gateways> {
+    let families = parse_routes(printed)?;
     let default_of = |name: &str| -> Option<InterfaceName> {
         let family = families.iter().find(|family| family.address_family == name)?;
-        let entry = family
+        let route = family
             .rt_entry
             .iter()
-            .find(|entry| entry.destination == "default")?;
-        entry.interface_name.parse().ok()
+            .find(|route| route.destination == "default")?;
+        route.interface_name.parse().ok()
     };
     Ok(Gateways {
         inet: default_of("Internet"),
         inet6: default_of("Internet6"),
     })
+}
+
+/// Reads [`routes`]: the addresses of the routers. Without the flag `G` what is printed for one is the interface.
+pub(crate) fn parse_next_hops(printed: &str) -> Parsed<Vec<IpAddr>> {
+    let routes = parse_routes(printed)?
+        .into_iter()
+        .flat_map(|family| family.rt_entry);
+    Ok(routes
+        .filter(|route| route.flags.contains('G'))
+        // The scope of a link-local address.
+        .filter_map(|route| route.gateway.split('%').next()?.parse().ok())
+        .collect())
 }
 
 /// Reads [`sockets`]: those of TCP that listen and those of UDP that are not connected.
@@ -239,6 +262,18 @@ mod tests {
     }
 
     #[test]
+    fn recorded_next_hops_are_addresses_of_routers() {
+        let hops = parse_next_hops(&recorded("netstat --libxo json -rn").printed).unwrap();
+        assert_eq!(hops, ["10.0.2.2".parse::<IpAddr>().unwrap()]);
+        let routed = r#"{"statistics": {"route-information": {"route-table": {"rt-family": [{"address-family": "Internet6",
+            "rt-entry": [{"destination": "2001:db8:1::/48", "gateway": "fe80::1%em0", "flags": "UGS"}]}]}}}}"#;
+        assert_eq!(
+            parse_next_hops(routed).unwrap(),
+            ["fe80::1".parse::<IpAddr>().unwrap()]
+        );
+    }
+
+    #[test]
     fn a_recorded_socket_that_listens_is_told_from_one_that_is_connected() {
         let recording = recorded("sockstat -4l; netstat --libxo json -an -f inet | head -c 600");
         let json = recording.printed.lines().last().unwrap().to_owned();
@@ -278,6 +313,7 @@ mod tests {
             let _ = (
                 parse_addresses(&output),
                 parse_gateways(&output),
+                parse_next_hops(&output),
                 parse_listeners(&output),
             );
         }

@@ -10,7 +10,7 @@ use kleene_plan::{Bridge, Family, InterfaceName, Loopback, Owner, Pair};
 use kleene_platform::{Gateways, InterfaceInfo, Listener, PlatformError, Result};
 
 use crate::aliases::Aliases;
-use crate::command::{Command, ToolError, Tools};
+use crate::command::{Command, Parsed, ToolError, Tools};
 use crate::failure::OrFailed;
 use crate::ifconfig::{self, Interface, Kind};
 use crate::netstat::{self, InterfaceAddress};
@@ -412,8 +412,16 @@ impl Network {
     }
 
     pub(crate) fn gateways(&self) -> Result<Gateways> {
-        let gateways = self.tools.read(&netstat::routes(), netstat::parse_gateways);
-        gateways.or_failed(|| "read the routes of the host".to_owned())
+        self.routes(netstat::parse_gateways)
+    }
+
+    pub(crate) fn next_hops(&self) -> Result<Vec<IpAddr>> {
+        self.routes(netstat::parse_next_hops)
+    }
+
+    fn routes<T>(&self, parse: impl Fn(&str) -> Parsed<T>) -> Result<T> {
+        let routes = self.tools.read(&netstat::routes(), parse);
+        routes.or_failed(|| "read the routes of the host".to_owned())
     }
 
     pub(crate) fn listeners(&self) -> Result<Vec<Listener>> {

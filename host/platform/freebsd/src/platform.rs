@@ -1,6 +1,7 @@
 //! Which module does what: the platform trait, operation by operation.
 
 use std::ffi::OsString;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,6 +192,10 @@ impl Platform for FreeBsdPlatform {
 
     fn gateways(&self) -> Result<Gateways> {
         self.network.gateways()
+    }
+
+    fn next_hops(&self) -> Result<Vec<IpAddr>> {
+        self.network.next_hops()
     }
 
     fn listeners(&self) -> Result<Vec<Listener>> {

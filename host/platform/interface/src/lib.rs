@@ -149,6 +149,12 @@ pub trait Platform: Debug + Send + Sync {
     /// If the host does not tell.
     fn gateways(&self) -> Result<Gateways>;
 
+    /// Next hops of all routes of the host: addresses of other machines, which cut the host off where it takes them.
+    ///
+    /// # Errors
+    /// If the host does not tell.
+    fn next_hops(&self) -> Result<Vec<IpAddr>>;
+
     /// The interface of the host's own loopback addresses, if what is published can be redirected there too: then
     /// `localhost` works, as users expect.
     fn loopback(&self) -> Option<InterfaceName> {

@@ -289,6 +289,10 @@ impl Platform for LinuxPlatform {
         self.network.gateways()
     }
 
+    fn next_hops(&self) -> Result<Vec<IpAddr>> {
+        self.network.next_hops()
+    }
+
     fn listeners(&self) -> Result<Vec<Listener>> {
         net::listeners()
     }

@@ -265,6 +265,32 @@ fn gateways_are_the_preferred_default_routes() {
 }
 
 #[test]
+fn next_hops_are_those_of_all_routes_in_all_tables() {
+    let w = World::new();
+    ip("route add 198.51.100.0/24 via 192.0.2.7 dev em0 table 100");
+    ip("route add 203.0.113.0/24 nexthop via 192.0.2.8 dev em0 nexthop via 192.0.2.9 dev em0");
+    ip("route add 233.252.0.0/24 via inet6 fd01::7 dev em0");
+    let hops: Vec<_> = w
+        .platform
+        .next_hops()
+        .unwrap()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        hops,
+        [
+            "192.0.2.2",
+            "192.0.2.7",
+            "192.0.2.8",
+            "192.0.2.9",
+            "fd01::2",
+            "fd01::7"
+        ]
+    );
+}
+
+#[test]
 fn listeners_are_those_of_the_host() {
     let w = World::new();
     common::net::serve("host", 9000);

@@ -37,6 +37,7 @@ mod shared;
 mod storage;
 mod supervisor;
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -106,6 +107,11 @@ impl Sim {
     /// The host gets other default routes.
     pub fn set_gateways(&self, gateways: Gateways) {
         self.shared.host().gateways = gateways;
+    }
+
+    /// Gives the host routes by way of these machines.
+    pub fn set_next_hops(&self, next_hops: Vec<IpAddr>) {
+        self.shared.host().next_hops = next_hops;
     }
 
     /// Somebody's process works in a dataset: it cannot be unmounted, renamed or destroyed until

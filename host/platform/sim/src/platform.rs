@@ -1,5 +1,6 @@
 //! The simulated host as a platform.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,10 @@ impl Platform for Sim {
 
     fn gateways(&self) -> Result<Gateways> {
         Ok(self.shared.look()?.gateways.clone())
+    }
+
+    fn next_hops(&self) -> Result<Vec<IpAddr>> {
+        Ok(self.shared.look()?.next_hops.clone())
     }
 
     fn listeners(&self) -> Result<Vec<Listener>> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ pub(crate) struct Host {
     pub(crate) network: Network,
     pub(crate) jails: Jails,
     pub(crate) gateways: Gateways,
+    pub(crate) next_hops: Vec<IpAddr>,
     pub(crate) listeners: Vec<Listener>,
     /// Datasets in which somebody's process works.
     pub(crate) occupied: BTreeSet<DatasetName>,
@@ -58,6 +60,7 @@ impl Shared {
                 inet: Some(uplink()),
                 inet6: None,
             },
+            next_hops: Vec::new(),
             listeners: Vec::new(),
             occupied: BTreeSet::new(),
             faults: Faults::default(),

@@ -7,7 +7,9 @@ use futures_util::TryStreamExt;
 use kleene_plan::InterfaceName;
 use kleene_platform::{Gateways, Result};
 use rtnetlink::packet_route::AddressFamily;
-use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteType};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType, RouteVia,
+};
 use rustix::io::Errno;
 
 use super::{Network, sysctl};
@@ -22,17 +24,32 @@ impl Network {
         })
     }
 
-    fn gateway(&self, family: AddressFamily) -> Result<Option<InterfaceName>> {
-        let action = || "read the routing table".to_owned();
+    /// Next hops of all routes, in whichever table.
+    pub(crate) fn next_hops(&self) -> Result<Vec<IpAddr>> {
+        let mut hops = BTreeSet::new();
+        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
+            for route in self.routes(family, RouteHeader::RT_TABLE_UNSPEC)? {
+                hops.extend(route.attributes.iter().flat_map(next_hops));
+            }
+        }
+        Ok(hops.into_iter().collect())
+    }
+
+    /// The routes of a table; of all tables if it is not specified.
+    fn routes(&self, family: AddressFamily, table: u8) -> Result<Vec<RouteMessage>> {
         let mut request = RouteMessage::default();
         request.header.address_family = family;
-        // The kernel looks into this table only: others hold a route for each address of the host.
-        request.header.table = RouteHeader::RT_TABLE_MAIN;
-        let routes = match self.wait(|| self.handle.route().get(request).execute().try_collect::<Vec<_>>()) {
+        request.header.table = table;
+        match self.wait(|| self.handle.route().get(request).execute().try_collect()) {
             // A table that nobody ever wrote to does not exist.
-            Err(said) if said.is(Errno::NOENT) => Vec::new(),
-            routes => routes.or_failed(action)?,
-        };
+            Err(said) if said.is(Errno::NOENT) => Ok(Vec::new()),
+            routes => routes.or_failed(|| "read the routing table".to_owned()),
+        }
+    }
+
+    fn gateway(&self, family: AddressFamily) -> Result<Option<InterfaceName>> {
+        // Other tables hold a route for each address of the host.
+        let routes = self.routes(family, RouteHeader::RT_TABLE_MAIN)?;
         let best = routes
             .iter()
             .filter(|route| {
@@ -96,6 +113,24 @@ impl Network {
                 .or_failed(|| format!("let the host reach published ports behind {name} from 127.0.0.1"))?;
         }
         Ok(())
+    }
+}
+
+/// A route has one, or several that share its traffic; that of IPv4 may be an address of IPv6.
+fn next_hops(attribute: &RouteAttribute) -> Vec<IpAddr> {
+    let address = |address: &RouteAddress| match address {
+        RouteAddress::Inet(address) => Some(IpAddr::from(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::from(*address)),
+        _ => None,
+    };
+    match attribute {
+        RouteAttribute::Gateway(gateway) => address(gateway).into_iter().collect(),
+        RouteAttribute::Via(RouteVia::Inet6(address)) => vec![(*address).into()],
+        RouteAttribute::MultiPath(hops) => hops
+            .iter()
+            .flat_map(|hop| hop.attributes.iter().flat_map(next_hops))
+            .collect(),
+        _ => Vec::new(),
     }
 }
 
