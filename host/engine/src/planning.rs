@@ -1,24 +1,48 @@
 //! Where plans come from: a driver makes one, the site's policies review it, and only then does anybody see it.
 
 use kleene_plan::{EndpointFacts, NetworkFacts, Op, Plan, Rule, VolumeFacts};
-use kleene_plugins::Subject;
+use kleene_plugins::{PluginError, Subject};
 
 use crate::Engine;
 use crate::error::Result;
 
-/// The firewall rules of a plan.
+/// The firewall rules of a plan, whether or not the site's policies let it pass.
 #[derive(Debug)]
 pub(crate) struct ReviewedRules {
     /// As the driver planned them.
     own: Vec<Rule>,
-    /// With what the site's policies added.
+    /// With what the site's policies added that do not refuse.
     pub(crate) reviewed: Vec<Rule>,
+    /// What the others say.
+    pub(crate) refusals: Vec<PluginError>,
 }
 
 impl ReviewedRules {
+    /// The rules, if no policy refuses.
+    ///
+    /// # Errors
+    /// What the first says that does.
+    pub(crate) fn accepted(self) -> Result<Vec<Rule>> {
+        match self.refusals.into_iter().next() {
+            None => Ok(self.reviewed),
+            Some(refusal) => Err(refusal.into()),
+        }
+    }
+
+    /// Keeps guards that hold: who refuses today may be who added them.
+    pub(crate) fn keep_guards_of(&mut self, others: &[Rule]) {
+        let is_lost = |rule: &&Rule| matches!(rule, Rule::Guard(_)) && !self.reviewed.contains(rule);
+        let lost: Vec<_> = others.iter().filter(is_lost).cloned().collect();
+        self.reviewed.splice(0..0, lost);
+    }
+
     /// Whether it is the policies' doing that these rules are not those. A driver may have other reasons to plan something
     /// else than before, which count from the next start on: the host may have lost its default route for a moment.
     pub(crate) fn differ_by_policies_from(&self, others: &[Rule]) -> bool {
+        // Nothing but a policy withdraws what is published.
+        if publishes(&self.reviewed) != publishes(others) {
+            return true;
+        }
         // Policies add before what the driver planned.
         let added = self.reviewed.strip_suffix(self.own.as_slice());
         match (others.strip_suffix(self.own.as_slice()), added) {
@@ -29,6 +53,10 @@ impl ReviewedRules {
     }
 }
 
+fn publishes(rules: &[Rule]) -> bool {
+    rules.iter().any(|rule| matches!(rule, Rule::Rdr(_)))
+}
+
 impl Engine {
     /// The rules of a network.
     pub(crate) fn review_network_rules(&self, network: &NetworkFacts) -> Result<ReviewedRules> {
@@ -36,7 +64,7 @@ impl Engine {
             .plugins
             .network_driver(network.kind.0.as_str())?
             .plan_network(network)?;
-        self.review_rules(Subject::Network(network), plan)
+        Ok(self.review_rules(Subject::Network(network), plan))
     }
 
     /// The rules of a container's connection to a network.
@@ -49,10 +77,10 @@ impl Engine {
             .plugins
             .network_driver(network.kind.0.as_str())?
             .plan_endpoint(network, endpoint)?;
-        self.review_rules(Subject::Endpoint(network, endpoint), plan)
+        Ok(self.review_rules(Subject::Endpoint(network, endpoint), plan))
     }
 
-    fn review_rules(&self, subject: Subject<'_>, plan: Plan) -> Result<ReviewedRules> {
+    fn review_rules(&self, subject: Subject<'_>, plan: Plan) -> ReviewedRules {
         let rules = |plan: &Plan| -> Vec<Rule> {
             let of_op = |op: &Op| match op {
                 Op::SetRules { rules, .. } => rules.clone(),
@@ -61,11 +89,12 @@ impl Engine {
             plan.ops.iter().flat_map(of_op).collect()
         };
         let own = rules(&plan);
-        let reviewed = self.plugins.review(subject, plan)?;
-        Ok(ReviewedRules {
+        let (reviewed, refusals) = self.plugins.review_by_all(subject, plan);
+        ReviewedRules {
             own,
             reviewed: rules(&reviewed),
-        })
+            refusals,
+        }
     }
 
     /// What a network is made of.

@@ -162,7 +162,8 @@ impl PluginError {
     }
 
     /// Whether a policy that works said no.
-    pub(crate) fn is_verdict(&self) -> bool {
+    #[must_use]
+    pub fn is_verdict(&self) -> bool {
         matches!(self, Self::Vetoed { .. } | Self::Refused(_))
     }
 

@@ -177,6 +177,22 @@ impl Plugins {
             .try_fold(plan, |plan, plugin| plugin.review(subject, plan))
     }
 
+    /// As [`review`](Self::review), but what one policy refuses the others review nevertheless. Returns the plan with what
+    /// they added, and the refusals.
+    #[must_use]
+    pub fn review_by_all(&self, subject: Subject<'_>, plan: Plan) -> (Plan, Vec<PluginError>) {
+        let mut refusals = Vec::new();
+        let policies = self.loaded.iter().filter(|plugin| plugin.is(PluginKind::Policy));
+        let plan = policies.fold(plan, |plan, plugin| match plugin.review(subject, plan.clone()) {
+            Ok(reviewed) => reviewed,
+            Err(refusal) => {
+                refusals.push(refusal);
+                plan
+            }
+        });
+        (plan, refusals)
+    }
+
     fn serving(&self, kind: PluginKind, what: &str) -> Result<Option<&AnyGuest>, PluginError> {
         // A plugin that lost a conflict serves as well, by its manifest; the one that works comes first.
         let serves = |plugin: &&Loaded| plugin.is(kind) && plugin.serves().any(|served| served == what);

@@ -241,7 +241,7 @@ fn a_changed_allow_list_reaches_networks_and_containers_that_run_and_a_refusal_i
         .ok();
     host.klee("run -d --name vnet -l vnet -n build-lan -p 8080:80 site")
         .ok();
-    host.klee("run -d --name ipnet -l ipnet -n build-local minimal /bin/busybox sleep 1000")
+    host.klee("run -d --name ipnet -l ipnet -n build-local -p 8081:80 minimal /bin/busybox sleep 1000")
         .ok();
     for (settings, reached) in [
         (EGRESS.to_owned(), [true, false]),
@@ -265,17 +265,25 @@ fn a_changed_allow_list_reaches_networks_and_containers_that_run_and_a_refusal_i
         }
     }
     assert_eq!(host.klee("system repair").ok().trim(), "nothing to repair");
-    host.configure("[plugins.config.policy-ports]\ndefault = \"deny\"\n")
-        .unwrap();
+    let both = format!("{EGRESS}[plugins.config.policy-ports]\ndefault = \"deny\"\n");
+    host.configure(&both).unwrap();
     let refused = "policy 'policy-ports' refuses: container 'vnet' in network 'build-lan' may not publish port 8080/tcp";
     assert!(host.daemon_log().contains(refused), "{}", host.daemon_log());
     let repair = host.klee("system repair").to_string();
     assert!(
         repair.contains("may not publish port 8080/tcp")
-            && repair.contains("what runs keeps the rules that it has"),
+            && repair.contains("container 'ipnet' in network 'build-local'"),
         "{repair}"
     );
-    assert_eq!(fetch_from_outside(&host, &format!("http://{HOST}:8080/")), PAGE);
+    let page = host.run_outside(&fetch_command(&format!("http://{HOST}:8080/")));
+    assert!(!page.succeeded(), "{page}");
+    for name in ["vnet", "ipnet"] {
+        for (port, is_reached) in [(80, true), (81, false)] {
+            let fetching = fetch_command(&format!("http://{OUTSIDE}:{port}/"));
+            let outcome = host.klee(&format!("exec {name} {fetching}"));
+            assert_eq!(outcome.succeeded(), is_reached, "{name} port {port}");
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub(crate) use address::Pool;
 pub(crate) use connect::new_endpoint;
 use kleene_plan::Id;
 use kleene_store::{Network, Resolution};
-pub(crate) use rules::Replacement;
+pub(crate) use rules::{Replacement, held_rules};
 
 use crate::Engine;
 use crate::error::{EngineError, Result};

@@ -1,7 +1,7 @@
 //! Firewall rules in the place of others, while what they are of lives on: published ports move to another endpoint of
 //! their container, or the site's policies say something else than before.
 
-use kleene_plan::{Id, Op, Owner, Rule};
+use kleene_plan::{Id, Op, Owner, PublishedPort, Rule};
 use kleene_store::{Applied, Container, Endpoint, Object, Write};
 
 use crate::Engine;
@@ -21,10 +21,7 @@ pub(crate) struct Replacement {
 impl Replacement {
     /// `None` if the owner has just these rules.
     pub(crate) fn new(applied: &[Applied], owner: Owner, rules: Vec<Rule>) -> Option<Self> {
-        let held = applied.iter().find_map(|applied| match &applied.op {
-            Op::SetRules { owner: whose, .. } if *whose == owner => Some((applied.seq, applied.op.clone())),
-            _ => None,
-        });
+        let held = held(applied, &owner).map(|applied| (applied.seq, applied.op.clone()));
         let replacement = Self { owner, held, rules };
         (replacement.held_rules() != replacement.rules).then_some(replacement)
     }
@@ -32,8 +29,8 @@ impl Replacement {
     /// The rules that hold.
     pub(crate) fn held_rules(&self) -> &[Rule] {
         match &self.held {
-            Some((_, Op::SetRules { rules, .. })) => rules,
-            _ => &[],
+            Some((_, op)) => rules_of(op),
+            None => &[],
         }
     }
 
@@ -69,6 +66,24 @@ impl Replacement {
     }
 }
 
+fn held<'a>(applied: &'a [Applied], owner: &Owner) -> Option<&'a Applied> {
+    let is_it =
+        |applied: &&Applied| matches!(&applied.op, Op::SetRules { owner: whose, .. } if whose == owner);
+    applied.iter().find(is_it)
+}
+
+fn rules_of(op: &Op) -> &[Rule] {
+    match op {
+        Op::SetRules { rules, .. } => rules,
+        _ => &[],
+    }
+}
+
+/// The rules of an owner that hold.
+pub(crate) fn held_rules<'a>(applied: &'a [Applied], owner: &Owner) -> &'a [Rule] {
+    held(applied, owner).map_or(&[], |applied| rules_of(&applied.op))
+}
+
 impl Engine {
     /// What becomes of the rules of a running container's other endpoints when it leaves one to which its published
     /// ports lead: each port leads to the next then.
@@ -94,32 +109,33 @@ impl Engine {
         let mut moved = Vec::new();
         for endpoint in &staying {
             let before = self.published(&container, &endpoints, endpoint)?;
-            if before != self.published(&container, &staying, endpoint)? {
-                let rules = self.rules_of_endpoint(&container, &staying, endpoint)?;
+            let ports = self.published(&container, &staying, endpoint)?;
+            if ports != before {
+                let rules = self.rules_of_endpoint(&container, endpoint, ports)?;
                 moved.extend(Replacement::new(
                     &applied,
                     Owner::Endpoint(endpoint.id.clone()),
-                    rules.reviewed,
+                    rules.accepted()?,
                 ));
             }
         }
         Ok(moved)
     }
 
-    /// The rules that one of a container's endpoints should have.
+    /// The rules that one of a container's endpoints should have, with the ports that lead to it.
     ///
     /// # Errors
-    /// What a driver or a policy says.
+    /// What a driver says.
     pub(crate) fn rules_of_endpoint(
         &self,
         container: &Container,
-        endpoints: &[Endpoint],
         endpoint: &Endpoint,
+        ports: Vec<PublishedPort>,
     ) -> Result<ReviewedRules> {
         let network = self.network_by_id(&endpoint.network)?;
         let facts = self.network_facts(&network)?;
         let mut about = self.endpoint_facts(container, &network, endpoint);
-        about.ports = self.published(container, endpoints, endpoint)?;
+        about.ports = ports;
         self.review_endpoint_rules(&facts, &about)
     }
 }

@@ -83,26 +83,68 @@ fn a_changed_configuration_reaches_networks_and_running_containers_when_the_daem
     assert!(!left.contains("rule "), "{left}");
 }
 
+/// The rules of a container's only endpoint, as they read.
+fn rules_of(world: &World, engine: &Engine, container: &str) -> Vec<String> {
+    let inspected = engine.inspect_container(container).unwrap();
+    let owner = Owner::Endpoint(inspected.container_endpoints[0].id.parse().unwrap());
+    world.sim.rules(&owner).iter().map(ToString::to_string).collect()
+}
+
 #[test]
-fn what_a_policy_would_refuse_today_runs_on_and_is_told() {
+fn what_a_policy_would_refuse_today_runs_on_unpublished_and_is_told_until_it_is_allowed() {
     let (world, engine) = running(&plugins_with(json!({})));
-    let before = world.sim.inventory();
+    let before = rules_of(&world, &engine, "web");
+    assert!(before.iter().any(|rule| rule.starts_with("rdr")), "{before:?}");
     drop(engine);
     let nothing = json!({ "policy-ports": { "rules": [] } });
     world.sim.reboot_daemon();
     let engine = world.open_with(&plugins_with(nothing));
-    assert_eq!(world.sim.inventory().since(&before), "");
+    assert_eq!(rules_of(&world, &engine, "web"), [""; 0]);
     let repair = engine.repair().unwrap();
     assert_eq!(repair.restored, []);
     let [failed] = repair.failed.as_slice() else {
         panic!("{repair:?}");
     };
-    assert!(failed.object.contains("container"), "{failed:?}");
+    assert_eq!(
+        failed.what,
+        "what drivers and policies want today for container 'web' in network 'lan'"
+    );
     assert!(
-        failed.reason.contains("policy 'policy-ports' refuses")
-            && failed.reason.ends_with("what runs keeps the rules that it has"),
+        failed.reason.starts_with("policy 'policy-ports' refuses: ")
+            && failed
+                .reason
+                .ends_with("change the policy and restart the daemon, or stop the container"),
         "{failed:?}"
     );
+    drop(engine);
+    world.sim.reboot_daemon();
+    let engine = world.open_with(&plugins_with(json!({})));
+    assert_eq!(rules_of(&world, &engine, "web"), before);
+}
+
+#[test]
+fn what_one_policy_refuses_is_guarded_as_the_others_want_it() {
+    let (world, engine) = running(&plugins_with(json!({})));
+    let config = ContainerConfig {
+        public_ports: vec![published("8081", "80")],
+        ..with_driver("site", NetworkDriver::Ipnet)
+    };
+    engine.create_container(&config).unwrap();
+    engine.connect(&endpoint("site", "local")).unwrap();
+    start(&engine, "site").unwrap();
+    drop(engine);
+    // As others do, and whatever a policy added that refuses now.
+    for to in ["192.0.2.1", "192.0.2.2"] {
+        let mut both = egress(to);
+        both["policy-ports"] = json!({ "rules": [] });
+        world.sim.reboot_daemon();
+        let engine = world.open_with(&plugins_with(both));
+        let rules = rules_of(&world, &engine, "site");
+        assert!(rules.iter().any(|rule| rule.contains(to)), "no {to} in {rules:?}");
+        assert!(!rules.iter().any(|rule| rule.starts_with("rdr")), "{rules:?}");
+        // As a second repair finds nothing to change.
+        assert_eq!(engine.repair().unwrap().restored, []);
+    }
 }
 
 #[test]
