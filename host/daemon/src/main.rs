@@ -19,7 +19,7 @@ use kleene_daemon::instance::Instance;
 use kleene_daemon::tls_init::{self, Identities};
 use kleene_daemon::{init, listen, log, openapi, serve};
 use kleene_engine::{Engine, EngineConfig};
-use kleene_plugins::Plugins;
+use kleene_plugins::{Plugins, PluginsConfig};
 
 /// Threads that serve connections; the work itself is done by others.
 const WORKERS: usize = 2;
@@ -34,10 +34,21 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("kleened: {error:#}");
+            eprintln!("kleened: {}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes. Most of ours tell the cause themselves.
+fn told(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    causes
+        .reduce(|told, cause| match told.ends_with(&cause) {
+            true => told,
+            false => format!("{told}: {cause}"),
+        })
+        .unwrap_or_default()
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -59,11 +70,30 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 /// What a file would have to say for the same effect goes to standard output; the rest is for people.
 fn check_config(loaded: &Loaded) -> anyhow::Result<()> {
     listen::load_all(&loaded.config.listen)?;
+    check_plugins(loaded)?;
     for notice in &loaded.notices {
         eprintln!("note: {notice}");
     }
     print!("{}", loaded.config.to_toml()?);
     Ok(())
+}
+
+/// What is configured for plugins, if anything, is for the plugins to judge. The daemon's cache may be closed to whoever asks.
+fn check_plugins(loaded: &Loaded) -> anyhow::Result<()> {
+    let mut config = loaded.config.plugins()?;
+    if config.allow.is_empty() && config.settings.is_empty() {
+        return Ok(());
+    }
+    let cache = tempfile::tempdir().context("cannot make a directory for compiled plugins")?;
+    config.cache = cache.path().to_owned();
+    open_plugins(config, loaded).map(drop)
+}
+
+fn open_plugins(config: PluginsConfig, loaded: &Loaded) -> anyhow::Result<Plugins> {
+    Plugins::open(config).with_context(|| match &loaded.source {
+        Some(file) => format!("cannot use the plugins as {} wants them", file.display()),
+        None => "cannot use the plugins".to_owned(),
+    })
 }
 
 fn tls_init(directory: &Path, names: Vec<String>) -> anyhow::Result<()> {
@@ -113,10 +143,7 @@ fn daemon(loaded: &Loaded) -> anyhow::Result<()> {
 
 /// `config` is the one that was loaded, with a directory for what lasts.
 fn open_engine(config: &Config, loaded: &Loaded) -> anyhow::Result<Engine> {
-    let plugins = Plugins::open(config.plugins()?).with_context(|| match &loaded.source {
-        Some(file) => format!("cannot use the plugins as {} wants them", file.display()),
-        None => "cannot use the plugins".to_owned(),
-    })?;
+    let plugins = open_plugins(config.plugins()?, loaded)?;
     let directories = EngineConfig {
         state_dir: config.kleene_root.clone(),
         run_dir: config.run_dir.clone(),

@@ -13,6 +13,8 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
+use crate::config::Config;
+
 /// How long certificates are valid: ten years.
 const VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How far the clocks of client and daemon may differ on the first day.
@@ -104,12 +106,18 @@ pub fn write(directory: &Path, identities: &Identities) -> Result<Vec<PathBuf>, 
 #[must_use]
 pub fn advice(directory: &Path) -> String {
     let path = |name: &str| directory.join(name).display().to_string();
+    let listen = Config::default().listen;
+    let local = listen
+        .iter()
+        .map(|listener| format!("    \"{}\",\n", listener.address()));
     format!(
-        "\nFor the daemon, in its configuration:\n\n\
-         [[listen]]\naddress = \"https://0.0.0.0:8443\"\ntlscert = \"{}\"\ntlskey = \"{}\"\ntlscacert = \"{}\"\ntlsverify = true\n\n\
+        "\nFor the daemon, in its configuration before the first [section], in place of 'listen' if it is there. \
+         These are all addresses that it listens at, the one for this host included:\n\n\
+         listen = [\n{}    {{ address = \"https://0.0.0.0:8443\", tlscert = \"{}\", tlskey = \"{}\", tlscacert = \"{}\", tlsverify = true }},\n]\n\n\
          For a client, copy ca.pem, client.pem and client-key.pem to it and give them to klee:\n\n\
          klee --host https://<this host>:8443 --tlsverify --tlscacert ca.pem --tlscert client.pem --tlskey client-key.pem container ls\n\n\
          {} makes further certificates: keep it safe.\n",
+        local.collect::<String>(),
         path("server.pem"),
         path("server-key.pem"),
         path("ca.pem"),

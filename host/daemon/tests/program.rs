@@ -67,8 +67,58 @@ fn a_mistake_in_the_file_is_reported_with_its_place() {
 fn a_missing_file_is_named() {
     let output = kleened(&["--config", "/nonexistent/kleened.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    let expected = "kleened: cannot read the configuration file /nonexistent/kleened.toml: ";
-    assert!(stderr(&output).starts_with(expected), "{}", stderr(&output));
+    assert_eq!(
+        stderr(&output),
+        "kleened: cannot read the configuration file /nonexistent/kleened.toml: No such file or directory (os error 2)\n"
+    );
+}
+
+#[test]
+fn what_the_daemon_would_not_start_with_is_found_by_a_check() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kleened.toml");
+    let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins");
+    for (text, said) in [
+        (
+            "[plugins.allow]\nnetwork-bridg = [\"bridge\"]\n",
+            "[plugins.allow] 'network-bridg': there is no plugin of this name in ",
+        ),
+        (
+            "[plugins.config.policy-egress]\ndefault = \"dny\"\n",
+            "[plugins.config.policy-egress], key 'default': unknown variant `dny`, expected `allow` or `block`",
+        ),
+        (
+            "insecure_registries = [\"http://a\"]\n",
+            "kleened.toml, line 1, key 'insecure_registries': 'http://a' is not a registry: write host[:port]",
+        ),
+        (
+            "listen = [\"http:///run/k.sock\", \"http://127.0.0.1\", \"http:///run/k.sock/\"]\n",
+            "kleened: listen has http:///run/k.sock twice",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let output = kleened(&[
+            "check-config",
+            "--config",
+            path.to_str().unwrap(),
+            "--plugins",
+            plugins,
+        ]);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(
+            stderr(&output).contains(said),
+            "no '{said}' in: {}",
+            stderr(&output)
+        );
+    }
+    let path = path.to_str().unwrap();
+    fs::write(path, "[plugins.allow]\nnetwork-bridge = [\"bridge\"]\n").unwrap();
+    let output = kleened(&["check-config", "--config", path, "--plugins=/nonexistent"]);
+    let expected = format!(
+        "kleened: cannot use the plugins as {path} wants them: cannot use the plugin directory /nonexistent: \
+         No such file or directory (os error 2)\n"
+    );
+    assert_eq!(stderr(&output), expected);
 }
 
 #[test]
@@ -109,17 +159,15 @@ fn certificates_that_were_made_can_be_used_as_the_advice_says() {
     let output = kleened(&["tls-init", tls.to_str().unwrap(), "--name", "10.0.0.1"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let advice = stdout(&output);
-    let from = advice.find("[[listen]]").unwrap();
+    let from = advice.find("listen = [").unwrap();
     let to = advice.find("For a client").unwrap();
     let path = directory.path().join("kleened.toml");
     fs::write(&path, &advice[from..to]).unwrap();
     let output = kleened(&["check-config", "--config", path.to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(
-        stdout(&output).contains("tlsverify = true"),
-        "{}",
-        stdout(&output)
-    );
+    for kept in ["tlsverify = true", "http:///var/run/kleened.sock"] {
+        assert!(stdout(&output).contains(kept), "{}", stdout(&output));
+    }
 
     let again = kleened(&["tls-init", tls.to_str().unwrap()]);
     assert_eq!(again.status.code(), Some(1));

@@ -29,6 +29,22 @@ pub enum PluginError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The site says something about a plugin that is not there.
+    #[error(
+        "[plugins.{section}] '{name}': there is no plugin of this name in {}; there are: {}",
+        directory.display(),
+        list(known)
+    )]
+    Unknown {
+        /// Where it says so: `allow` or `config`.
+        section: &'static str,
+        /// The name.
+        name: String,
+        /// Where plugins are.
+        directory: PathBuf,
+        /// Those that are there.
+        known: Vec<String>,
+    },
     /// No plugin serves this kind of network.
     #[error("no plugin serves networks of type '{kind}'; there are: {}", list(known))]
     UnknownNetwork {

@@ -40,29 +40,33 @@ impl Plugins {
     }
 
     /// # Errors
-    /// [`PluginError::Settings`] for what nobody reads, and for what its plugin cannot use.
+    /// [`PluginError::Unknown`] and [`PluginError::Settings`] for what nobody reads, and for what its plugin cannot use.
     fn check_settings(&self, config: &PluginsConfig) -> Result<(), PluginError> {
+        let named = |name: &str| {
+            let is_it = |plugin: &&Loaded| name_of(plugin.manifest.as_ref(), &plugin.file) == name;
+            self.loaded.iter().find(is_it)
+        };
+        let sections = [
+            ("allow", config.allow.keys().collect::<Vec<_>>()),
+            ("config", config.settings.keys().collect()),
+        ];
+        for (section, names) in sections {
+            if let Some(name) = names.into_iter().find(|name| named(name).is_none()) {
+                return Err(PluginError::Unknown {
+                    section,
+                    name: name.clone(),
+                    directory: config.directory.clone(),
+                    known: self.names(),
+                });
+            }
+        }
         for name in config.settings.keys() {
-            let wrong = |reason: String| PluginError::Settings {
-                plugin: name.clone(),
-                key: String::new(),
-                reason,
-            };
-            let named = |plugin: &&Loaded| name_of(plugin.manifest.as_ref(), &plugin.file) == *name;
-            match self.loaded.iter().find(named) {
-                None => {
-                    return Err(wrong(format!(
-                        "there is no plugin of this name in {}; there are: {}",
-                        config.directory.display(),
-                        self.names().join(", ")
-                    )));
-                }
-                Some(plugin) if !plugin.is(PluginKind::Policy) => {
-                    return Err(wrong(
-                        "this plugin has no configuration; remove the section".to_owned(),
-                    ));
-                }
-                Some(_) => {}
+            if named(name).is_some_and(|plugin| !plugin.is(PluginKind::Policy)) {
+                return Err(PluginError::Settings {
+                    plugin: name.clone(),
+                    key: String::new(),
+                    reason: "this plugin has no configuration; remove the section".to_owned(),
+                });
             }
         }
         let policies = self.loaded.iter().filter_map(|plugin| match &plugin.guest {

@@ -375,7 +375,11 @@ fn the_daemon_does_not_start_with_a_wrong_configuration_of_a_plugin() {
         ),
         (
             "[plugins.config.policy-egrss]\ndefault = \"block\"\n",
-            "[plugins.config.policy-egrss]: there is no plugin of this name",
+            "[plugins.config] 'policy-egrss': there is no plugin of this name",
+        ),
+        (
+            "[plugins.allow]\nnetwork-bridg = [\"bridge\"]\n",
+            "[plugins.allow] 'network-bridg': there is no plugin of this name",
         ),
         (
             "[plugins.config.network-bridge]\ncolour = \"blue\"\n",

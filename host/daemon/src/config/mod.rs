@@ -13,7 +13,8 @@ use std::{env, fs, io};
 
 use kleene_plan::Capability;
 use kleene_plugins::{EngineKind, PluginsConfig};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::address::ListenAddress;
 use crate::tls::TlsSettings;
@@ -64,7 +65,7 @@ pub struct Config {
     /// Where clients connect.
     pub listen: Vec<Listener>,
     /// Registries (`host[:port]`) that are spoken to without TLS, besides those on this host.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "registries")]
     pub insecure_registries: Vec<String>,
     /// How much is logged.
     pub log_level: LogLevel,
@@ -76,6 +77,17 @@ pub struct Config {
     pub upload_limit: u64,
     /// Plugins.
     pub plugins: PluginConfig,
+}
+
+fn registries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    let is_other = |name: &&String| name.is_empty() || name.contains(['/', '@', '?', '#', ' ']);
+    match names.iter().find(is_other) {
+        Some(name) => Err(D::Error::custom(format!(
+            "'{name}' is not a registry: write host[:port], as in the names of its images"
+        ))),
+        None => Ok(names),
+    }
 }
 
 /// What containers are made of.
@@ -260,6 +272,12 @@ pub enum ConfigError {
     /// There is no address to listen at.
     #[error("listen is empty: give at least one address, such as http:///var/run/kleened.sock")]
     NoListener,
+    /// Two entries for the same place.
+    #[error("listen has {address} twice; remove one of the two")]
+    Twice {
+        /// The later one.
+        address: ListenAddress,
+    },
 }
 
 impl Config {
@@ -392,6 +410,19 @@ impl Config {
         }
         if self.listen.is_empty() {
             return Err(ConfigError::NoListener);
+        }
+        for (number, listener) in self.listen.iter().enumerate() {
+            let place = &listener.address().place;
+            if self
+                .listen
+                .iter()
+                .take(number)
+                .any(|other| other.address().place == *place)
+            {
+                return Err(ConfigError::Twice {
+                    address: listener.address().clone(),
+                });
+            }
         }
         Ok(())
     }
