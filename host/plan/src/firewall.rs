@@ -211,6 +211,24 @@ pub struct FilterRule {
     pub to_ports: Option<PortRange>,
 }
 
+impl FilterRule {
+    /// The one address that the rule closes to everybody, if it is such a rule. On behalf of an endpoint that is the
+    /// address of a container among those of other machines: what is sent there is never redirected.
+    #[must_use]
+    pub fn closed_address(&self) -> Option<IpAddr> {
+        let closes = self.action != Action::Pass
+            && self.direction != Direction::Out
+            && self.interface == InterfaceMatch::Any
+            && self.protocol.is_none()
+            && self.to_ports.is_none()
+            && self.from == Address::Any;
+        match &self.to {
+            Address::Net(net) if closes && net.prefix_len() == net.max_prefix_len() => Some(net.addr()),
+            _ => None,
+        }
+    }
+}
+
 /// Gives packets that leave through `interface` that interface's address as their source.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct NatRule {
@@ -240,8 +258,8 @@ pub struct HairpinRule {
 /// Sends what arrives at a port of the host to a container. The address family is that of `to`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RdrRule {
-    /// Where packets arrive. The destination is any address of the host on `Any`, else an address of that interface.
-    /// The host's own packets to those addresses are redirected as well.
+    /// Where packets arrive. The destination is any address of the host on `Any`, else an address of that interface; never
+    /// one that a container has there. The host's own packets to those addresses are redirected as well.
     pub interface: InterfaceMatch,
     /// TCP or UDP.
     pub protocol: Protocol,

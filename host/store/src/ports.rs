@@ -111,7 +111,11 @@ impl Write<'_> {
                 let Some(holder) = write.port_holder(lease, port)? else {
                     return write.why_no_lease(container);
                 };
-                let by = write.container_in_words(&holder)?;
+                let by = if holder == *container {
+                    "the container itself, which publishes it twice".to_owned()
+                } else {
+                    write.container_in_words(&holder)?
+                };
                 Ok(Some(StoreError::Taken {
                     what: OnePort { lease, port }.to_string(),
                     by,

@@ -51,6 +51,9 @@ impl Engine {
         let mut leases = Vec::new();
         for port in &container.ports {
             let interfaces = self.interfaces_of(port)?;
+            for interface in &interfaces {
+                self.refuse_missing(interface, port)?;
+            }
             for listener in listeners.iter().filter(|listener| has_port(listener, port)) {
                 if self.is_in_the_way(listener, &interfaces)? {
                     return Err(EngineError::conflict(format!(
@@ -102,6 +105,24 @@ impl Engine {
         Ok(interfaces)
     }
 
+    /// On an interface that is not there, nobody would reach what is published.
+    fn refuse_missing(&self, interface: &InterfaceName, port: &Port) -> Result<()> {
+        if self.platform.has_interface(interface)? {
+            return Ok(());
+        }
+        let interfaces = self.platform.interfaces()?.into_iter();
+        let names: Vec<_> = interfaces
+            .filter(|interface| interface.owner.is_none())
+            .map(|interface| interface.name.to_string())
+            .collect();
+        Err(EngineError::conflict(format!(
+            "port {}/{} cannot be published on interface '{interface}', which this host does not have; there are: {}",
+            port.host_ports,
+            port.protocol,
+            names.join(", ")
+        )))
+    }
+
     /// Whether redirected packets would never reach a socket, which is bound to an address at which the port would be
     /// published. One that listens on a container's address is the container's own.
     fn is_in_the_way(&self, listener: &Listener, interfaces: &[InterfaceName]) -> Result<bool> {
@@ -109,8 +130,11 @@ impl Engine {
         if address.is_unspecified() {
             return Ok(true);
         }
+        if self.store.read(|read| read.is_leased(address))? {
+            return Ok(false);
+        }
         if interfaces.is_empty() {
-            return Ok(!self.store.read(|read| read.is_leased(address))?);
+            return Ok(true);
         }
         for interface in interfaces {
             if self.platform.addresses_of(interface)?.contains(&address) {

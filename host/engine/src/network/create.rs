@@ -1,8 +1,10 @@
 //! `POST /networks/create`.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use kleene_api::{NetworkConfig, NetworkType};
-use kleene_plan::{Family, Id, InterfaceName, NetworkFacts, NetworkKind, ObjectName, Plan};
+use kleene_plan::{Family, Id, InterfaceName, NetworkFacts, NetworkKind, ObjectName, Plan, Subnet};
 use kleene_store::{Network, Object};
 
 use super::address::is_end;
@@ -68,6 +70,7 @@ impl Engine {
         self.refuse_overlap(&network)?;
         let facts = self.network_facts(&network)?;
         refuse_gateway(&facts)?;
+        self.refuse_own_gateway(&facts)?;
         let plan = self.plan_network(&facts)?;
         Ok((network, plan))
     }
@@ -133,6 +136,26 @@ impl Engine {
                     "the subnet of network '{}' overlaps with that of network '{}'; choose another one",
                     network.name, other.name
                 )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The host would have the address twice.
+    fn refuse_own_gateway(&self, network: &NetworkFacts) -> Result<()> {
+        let of_network = |address: IpAddr| {
+            let is_it = |subnet: &&Subnet| subnet.host_is_gateway && subnet.gateway == Some(address);
+            network.subnets.iter().find(is_it)
+        };
+        for interface in self.platform.interfaces()? {
+            for address in interface.addresses.iter().map(IpNet::addr) {
+                if let Some(subnet) = of_network(address) {
+                    return Err(EngineError::conflict(format!(
+                        "the subnet {} of network '{}' is in use on this host: its gateway {address} is the address of \
+                         interface {}; choose another subnet",
+                        subnet.net, network.name, interface.name
+                    )));
+                }
             }
         }
         Ok(())

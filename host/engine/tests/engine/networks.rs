@@ -76,7 +76,9 @@ fn a_wrong_network_is_refused_in_the_words_of_the_contract_and_nothing_is_made()
     let world = World::new();
     let engine = world.open();
     engine.create_network(&bridge("net", "10.1.0.0/24")).unwrap();
-    world.sim.plant_interface(&"igb0".parse().unwrap(), []);
+    world
+        .sim
+        .plant_interface(&"igb0".parse().unwrap(), ["198.51.100.1/24".parse().unwrap()]);
     let before = world.sim.inventory();
     let refused = |config: NetworkConfig| refusal(engine.create_network(&config));
     assert_eq!(
@@ -108,6 +110,11 @@ fn a_wrong_network_is_refused_in_the_words_of_the_contract_and_nothing_is_made()
     assert_eq!(
         refused(bridge("other", "10.1.0.128/25")),
         "the subnet of network 'other' overlaps with that of network 'net'; choose another one"
+    );
+    assert_eq!(
+        refused(bridge("other", "198.51.100.0/24")),
+        "the subnet 198.51.100.0/24 of network 'other' is in use on this host: its gateway 198.51.100.1 is the address of \
+         interface igb0; choose another subnet"
     );
     assert_eq!(
         refused(NetworkConfig {

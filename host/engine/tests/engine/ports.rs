@@ -91,11 +91,12 @@ fn another_protocol_or_interface_is_not_in_the_way() {
         interfaces: vec!["em1".to_owned()],
         ..published("8080", "80")
     };
-    let (_world, engine) = with_published(&[
+    let (world, engine) = with_published(&[
         ("tcp", published("8080", "80")),
         ("udp", udp),
         ("elsewhere", elsewhere),
     ]);
+    world.sim.plant_interface(&"em1".parse().unwrap(), []);
     for name in ["tcp", "udp", "elsewhere"] {
         start(&engine, name).unwrap();
     }
@@ -139,6 +140,53 @@ fn a_listener_on_an_address_where_nothing_is_published_is_not_in_the_way() {
     // A container of an ipnet network, say.
     listens_on(&world, "10.7.0.2");
     start(&engine, "web").unwrap();
+}
+
+#[test]
+fn a_container_among_other_machines_is_not_in_the_way_at_its_own_address() {
+    let (world, engine) = with_published(&[("web", published("8080", "80"))]);
+    let site = kleene_api::NetworkConfig {
+        interface: "em0".to_owned(),
+        subnet: "192.0.2.0/24".to_owned(),
+        ..kleene_api::NetworkConfig::new("site", kleene_api::NetworkType::Custom)
+    };
+    engine.create_network(&site).unwrap();
+    engine
+        .create_container(&with_driver("guest", NetworkDriver::Ipnet))
+        .unwrap();
+    engine.connect(&endpoint("guest", "site")).unwrap();
+    start(&engine, "guest").unwrap();
+    let inspected = engine.inspect_container("guest").unwrap();
+    listens_on(&world, &inspected.container_endpoints[0].ip_address);
+    start(&engine, "web").unwrap();
+}
+
+#[test]
+fn a_port_on_an_interface_that_is_not_there_is_refused_by_name() {
+    let nowhere = PublishedPortConfig {
+        interfaces: vec!["nope".to_owned()],
+        ..published("9000", "80")
+    };
+    let (_world, engine) = with_published(&[("web", nowhere)]);
+    assert_eq!(
+        refusal(start(&engine, "web")),
+        "port 9000/tcp cannot be published on interface 'nope', which this host does not have; there are: em0, lo0"
+    );
+}
+
+#[test]
+fn a_port_that_a_container_publishes_twice_is_not_another_containers() {
+    let (_world, engine) = with_published(&[]);
+    let config = ContainerConfig {
+        public_ports: vec![published("9010", "80"), published("9010", "81")],
+        ..with_driver("self", NetworkDriver::Vnet)
+    };
+    engine.create_container(&config).unwrap();
+    engine.connect(&endpoint("self", "net")).unwrap();
+    assert_eq!(
+        refusal(start(&engine, "self")),
+        "port 9010/tcp on em0 is already taken by the container itself, which publishes it twice"
+    );
 }
 
 #[test]

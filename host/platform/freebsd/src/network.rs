@@ -444,6 +444,13 @@ impl Network {
     }
 
     pub(crate) fn forward(&self, family: Family) -> Result<()> {
+        if self.forwards(family)? {
+            return Ok(());
+        }
+        tracing::warn!(
+            "this host forwards {family} packets from now on, until {} is set to 0",
+            system::forwarding(family)
+        );
         self.run(&system::set_sysctl(system::forwarding(family), 1), || {
             format!("forward {family} packets")
         })

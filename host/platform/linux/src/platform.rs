@@ -70,7 +70,7 @@ impl LinuxPlatform {
         nft::interfaces_of_redirections(rules)
             .into_iter()
             .map(|name| {
-                let addresses = self.network.addresses(&name)?;
+                let addresses = self.network.own_addresses(&name)?;
                 Ok((name, addresses))
             })
             .collect()

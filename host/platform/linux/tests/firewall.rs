@@ -91,6 +91,42 @@ fn a_port_published_on_an_interface_is_reached_by_its_addresses_only() {
 }
 
 #[test]
+fn what_is_sent_to_a_container_among_other_machines_is_for_it_and_for_no_published_port() {
+    let w = World::new();
+    w.network(1, Flags::default());
+    let (web, neighbour) = (w.container(1, 2, false), w.container(1, 3, false));
+    web.serve("web", 80);
+    serve("guest", 80);
+    for on in [InterfaceMatch::Named(em0()), InterfaceMatch::Any] {
+        w.publish(
+            1,
+            2,
+            Published {
+                on,
+                ..Published::tcp(80, 80)
+            },
+        );
+        w.guest("192.0.2.50", 80);
+        assert_eq!(
+            w.outside.ask("192.0.2.50:80").as_deref(),
+            Some("guest sees 192.0.2.2")
+        );
+        assert_eq!(
+            host_asks("192.0.2.50:80").as_deref(),
+            Some("guest sees 192.0.2.50")
+        );
+        assert_eq!(
+            neighbour.ask("192.0.2.50:80").as_deref(),
+            Some("guest sees 10.0.1.3")
+        );
+        assert_eq!(
+            w.outside.ask("192.0.2.1:80").as_deref(),
+            Some("web sees 192.0.2.2")
+        );
+    }
+}
+
+#[test]
 fn an_address_that_an_interface_gets_later_is_redirected_from_outside() {
     let w = World::new();
     w.network(1, Flags::default());

@@ -123,6 +123,21 @@ fn hairpin(rule: &HairpinRule) -> Result<String> {
     ))
 }
 
+/// What is sent to a container's own address among those of the host is for nobody else: the first translation that matches
+/// is done, and these come before all others.
+pub(super) fn kept(owner: &Owner, rules: &[Rule]) -> String {
+    let mut text = String::new();
+    for rule in rules {
+        if let (Owner::Endpoint(_), Rule::Filter(rule)) = (owner, rule)
+            && let Some(address) = rule.closed_address()
+        {
+            let af = af(Family::of(address));
+            line_of(&mut text, format_args!("no rdr {af} from any to {address}"));
+        }
+    }
+    text
+}
+
 fn rdr(rule: &RdrRule) -> Result<String> {
     let impossible = |reason| Err(impossible(&Rule::Rdr(rule.clone()), reason));
     if rule.protocol == Protocol::Icmp {

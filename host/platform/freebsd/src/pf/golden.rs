@@ -92,13 +92,14 @@ fn heads() -> Vec<Head> {
     all
 }
 
-/// The lines of an endpoint with one rule.
+/// The lines of an endpoint with one rule, but for that of an address that it closes: [`an_address_among_those_of_others`].
 fn lines(rule: Rule) -> Result<Vec<String>, String> {
     let owner: Owner = ENDPOINT.parse().unwrap();
     match compile(&owner, &[rule]) {
         Ok([guards, rest]) => Ok(guards
             .text
             .lines()
+            .filter(|line| !line.starts_with("no rdr "))
             .chain(rest.text.lines())
             .map(str::to_owned)
             .collect()),
@@ -340,18 +341,25 @@ fn every_combination_is_its_parts_in_a_row() {
     assert_eq!(combinations, 36 * 3 * 4 * 3 * 25);
 }
 
+fn closed() -> FilterRule {
+    FilterRule {
+        action: Action::Block,
+        direction: Direction::In,
+        quick: false,
+        log: true,
+        interface: InterfaceMatch::Any,
+        protocol: None,
+        from: Address::Any,
+        to: Address::Any,
+        to_ports: None,
+    }
+}
+
 fn rules_of_a_closed_network() -> Vec<Rule> {
     let block = |subnet: &str| {
         Rule::Filter(FilterRule {
-            action: Action::Block,
-            direction: Direction::In,
-            quick: false,
-            log: true,
-            interface: InterfaceMatch::Any,
-            protocol: None,
-            from: Address::Any,
             to: Address::Net(subnet.parse().unwrap()),
-            to_ports: None,
+            ..closed()
         })
     };
     let nat = Rule::Nat(NatRule {
@@ -373,6 +381,19 @@ fn anchors(owner: &str, rules: &[Rule]) -> String {
 #[test]
 fn a_closed_network() {
     insta::assert_snapshot!(anchors("network-aaaaaaaaaaaa", &rules_of_a_closed_network()));
+}
+
+/// What is sent there is for it: that stands before all redirections of others.
+#[test]
+fn an_address_among_those_of_others() {
+    let block = |address: &str| {
+        Rule::Filter(FilterRule {
+            to: Address::Net(address.parse().unwrap()),
+            ..closed()
+        })
+    };
+    let rules = [block("192.0.2.50/32"), block("fd01::50/128")];
+    insta::assert_snapshot!(anchors(ENDPOINT, &rules));
 }
 
 /// Two guards have tags of their own; the translation stands with them and tags what it hides.

@@ -12,17 +12,33 @@ use kleene_platform::Result;
 use super::compile::{DISCOVERY, af, filter, impossible, line_of, nat};
 use super::interface::literal;
 
-/// The text of the anchor that holds guards, with the translations that they know packets by.
-///
-/// # Errors
-/// For a rule that cannot be.
-pub(super) fn text(owner: &Owner, rules: &[Rule]) -> Result<String> {
-    let mut text = String::new();
-    let hidden = |(number, rule)| Hidden { owner, number, rule };
-    let hidden: Vec<_> = rules.iter().filter_map(nat_of).enumerate().map(hidden).collect();
-    for hidden in &hidden {
-        text.push_str(&nat(hidden.rule, Some(&hidden.tag(0)))?);
+/// The text of the anchor that holds guards. pf wants translations before filter rules.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    /// Those that guards know packets by.
+    pub(super) translations: String,
+    pub(super) filters: String,
+}
+
+impl Text {
+    /// # Errors
+    /// For a rule that cannot be.
+    pub(super) fn new(owner: &Owner, rules: &[Rule]) -> Result<Self> {
+        let hidden = |(number, rule)| Hidden { owner, number, rule };
+        let hidden: Vec<_> = rules.iter().filter_map(nat_of).enumerate().map(hidden).collect();
+        let translations: Result<String> = hidden
+            .iter()
+            .map(|hidden| nat(hidden.rule, Some(&hidden.tag(0))))
+            .collect();
+        Ok(Self {
+            translations: translations?,
+            filters: filters(owner, rules, &hidden)?,
+        })
     }
+}
+
+fn filters(owner: &Owner, rules: &[Rule], hidden: &[Hidden<'_>]) -> Result<String> {
+    let mut text = String::new();
     let mut asked = vec![0; hidden.len()];
     let guards = rules.iter().filter_map(|rule| match rule {
         Rule::Guard(guard) => Some(guard),

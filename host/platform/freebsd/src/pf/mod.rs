@@ -1,7 +1,8 @@
 //! From typed rules to the text of pf(4) anchors. Pure: nothing is loaded here.
 //!
 //! An owner has up to two anchors below `kleene/`. pf evaluates the anchors of `kleene/*` in alphabetical order
-//! (pf.conf(5), "ANCHORS"), so their names begin with their place: guards, rules of networks, rules of endpoints. With
+//! (pf.conf(5), "ANCHORS"), so their names begin with their place: guards and what is not to be redirected, rules of
+//! networks, rules of endpoints. With
 //! that, pf's own order (the first `quick` match, else the last match) is the one that the rules' documentation
 //! promises across owners.
 //!
@@ -57,15 +58,16 @@ pub fn anchors(owner: &Owner) -> [String; 2] {
 pub fn compile(owner: &Owner, rules: &[Rule]) -> Result<[Anchor; 2]> {
     let [guards, rest] = anchors(owner);
     let has_guards = rules.iter().any(|rule| matches!(rule, Rule::Guard(_)));
-    let guard_text = if has_guards {
-        guard::text(owner, rules)?
+    let mut first = if has_guards {
+        guard::Text::new(owner, rules)?
     } else {
-        String::new()
+        guard::Text::default()
     };
+    first.translations.push_str(&compile::kept(owner, rules));
     Ok([
         Anchor {
             name: guards,
-            text: guard_text,
+            text: first.translations + &first.filters,
         },
         Anchor {
             name: rest,

@@ -146,6 +146,20 @@ impl Network {
             .collect())
     }
 
+    /// Addresses of an interface that are the host's own, as far as the kernel knows marks; none if it does not exist.
+    pub(crate) fn own_addresses(&self, interface: &InterfaceName) -> Result<Vec<IpAddr>> {
+        let Some(link) = self.link(interface.as_str())? else {
+            return Ok(Vec::new());
+        };
+        let of_containers = |found: &Found| found.is_marked && link.owner.is_none();
+        Ok(self
+            .addresses_of(link.index)?
+            .into_iter()
+            .filter(|found| !of_containers(found))
+            .map(|found| found.net.addr())
+            .collect())
+    }
+
     /// All addresses of the host by the index of their interface.
     pub(crate) fn all_addresses(&self) -> Result<HashMap<u32, Vec<IpNet>>> {
         let messages = self

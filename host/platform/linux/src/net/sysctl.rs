@@ -59,5 +59,9 @@ pub(crate) fn enable_forwarding(family: Family) -> Result<()> {
     if forwarding_is_enabled(family)? {
         return Ok(());
     }
+    tracing::warn!(
+        "this host forwards {family} packets from now on, until {} is set to 0",
+        forwarding(family).display()
+    );
     write(forwarding(family), "1").or_failed(|| format!("make the host forward {family} packets"))
 }

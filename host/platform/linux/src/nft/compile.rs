@@ -56,6 +56,9 @@ pub(crate) fn compile(owner: &Owner, rules: &[Rule], addresses: &Addresses) -> R
     filter(first, filters().filter(|rule| rule.quick), &mut elements)?;
     filter(last, filters().rev().filter(|rule| !rule.quick), &mut elements)?;
     guards(owner, rules, &mut elements)?;
+    if matches!(owner, Owner::Endpoint(_)) {
+        elements.extend(filters().filter_map(FilterRule::closed_address).map(closed));
+    }
     for rule in rules {
         match rule {
             // Of hairpins there is one rule in the table for all networks (`Set::Hairpins`).
@@ -65,6 +68,14 @@ pub(crate) fn compile(owner: &Owner, rules: &[Rule], addresses: &Addresses) -> R
         }
     }
     Ok(elements)
+}
+
+fn closed(address: IpAddr) -> Element {
+    Element {
+        set: Set::Closed(Family::of(address)),
+        key: address.to_string(),
+        value: None,
+    }
 }
 
 /// Each guard of the same packets has a place of its own, so that none speaks for the next. Guards of different packets

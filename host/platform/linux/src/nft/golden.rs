@@ -107,6 +107,13 @@ fn rules_of_a_network() {
     insta::assert_snapshot!(text("network-aaaaaaaaaaaa", &network()));
 }
 
+/// What is sent to its addresses is for it: that stands before all redirections of others.
+#[test]
+fn rules_of_a_guest() {
+    let rules = ["192.0.2.50/32", "fd01::50/128"].map(|address| Rule::Filter(block_in(address)));
+    insta::assert_snapshot!(text("endpoint-bbbbbbbbbbbb", &rules));
+}
+
 #[test]
 fn rules_of_a_port_published_everywhere() {
     insta::assert_snapshot!(text("endpoint-bbbbbbbbbbbb", &endpoint(InterfaceMatch::Any)));

@@ -20,6 +20,8 @@ pub(crate) enum Set {
     Filter(Shape),
     /// Source translation.
     Masquerade(Vec<Field>),
+    /// Addresses of containers among those of the host, from which nothing is redirected.
+    Closed(Family),
     /// Destination translation.
     Redirect(Arrival, Family),
 }
@@ -217,6 +219,7 @@ impl Set {
                 )
             }
             Self::Masquerade(fields) => format!("masquerade{}", names(fields)),
+            Self::Closed(family) => format!("closed{}", digit(*family)),
             Self::Redirect(arrival, family) => {
                 let arrival = match arrival {
                     Arrival::Anywhere => "",
@@ -237,6 +240,7 @@ impl Set {
             Self::Filter(Shape { fields, .. }) | Self::Masquerade(fields) => {
                 concatenated(fields, |field| field.data_type().to_owned())
             }
+            Self::Closed(family) => Field::Destination(*family, 0).data_type().to_owned(),
             Self::Redirect(arrival, family) => {
                 let address = Field::Destination(*family, 0).data_type();
                 let key = match arrival {
@@ -276,6 +280,10 @@ impl Set {
             Self::Masquerade(fields) => {
                 let key = concatenated(fields, |field| field.expression(Way::Out));
                 vec![(Chain::Postrouting, format!("{key} @{name} masquerade"))]
+            }
+            Self::Closed(family) => {
+                let rule = format!("{} daddr @{name} return", header(*family));
+                vec![(Chain::Prerouting, rule.clone()), (Chain::RedirectOwn, rule)]
             }
             Self::Redirect(arrival, family) => {
                 let header = header(*family);

@@ -268,6 +268,41 @@ impl World {
             rules: endpoint_rules(n, h, port),
         });
     }
+
+    /// Gives an address on `em0` to a container, which is closed but for a port.
+    pub fn guest(&self, address: &str, port: u16) {
+        let address = IpNet::from(address.parse::<IpAddr>().unwrap());
+        let closed = FilterRule {
+            action: Action::Block,
+            direction: Direction::In,
+            quick: false,
+            log: true,
+            interface: InterfaceMatch::Any,
+            protocol: None,
+            from: Address::Any,
+            to: Address::Net(address),
+            to_ports: None,
+        };
+        let open = |interface| FilterRule {
+            action: Action::Pass,
+            direction: Direction::Both,
+            quick: true,
+            log: false,
+            interface,
+            protocol: Some(Protocol::Tcp),
+            to_ports: Some(PortRange::single(port)),
+            ..closed.clone()
+        };
+        let open = [InterfaceMatch::Named(em0()), InterfaceMatch::KleeneNetworks].map(open);
+        self.apply(Op::EnsureAlias {
+            interface: em0(),
+            address,
+        });
+        self.apply(Op::SetRules {
+            owner: Owner::Endpoint(endpoint_id(9, 50)),
+            rules: [closed].into_iter().chain(open).map(Rule::Filter).collect(),
+        });
+    }
 }
 
 /// What br_netfilter does where it is loaded: frames that stay within a bridge pass the firewall, or not.
