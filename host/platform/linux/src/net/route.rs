@@ -35,11 +35,12 @@ impl Network {
         Ok(hops.into_iter().collect())
     }
 
-    /// The routes of a table; of all tables if it is not specified.
+    /// The unicast routes of a table; of all tables if it is not specified. Each address of the host has others.
     fn routes(&self, family: AddressFamily, table: u8) -> Result<Vec<RouteMessage>> {
         let mut request = RouteMessage::default();
         request.header.address_family = family;
         request.header.table = table;
+        request.header.kind = RouteType::Unicast;
         match self.wait(|| self.handle.route().get(request).execute().try_collect()) {
             // A table that nobody ever wrote to does not exist.
             Err(said) if said.is(Errno::NOENT) => Ok(Vec::new()),
@@ -48,7 +49,6 @@ impl Network {
     }
 
     fn gateway(&self, family: AddressFamily) -> Result<Option<InterfaceName>> {
-        // Other tables hold a route for each address of the host.
         let routes = self.routes(family, RouteHeader::RT_TABLE_MAIN)?;
         let best = routes
             .iter()
