@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn kleened(arguments: &[&str]) -> Output {
@@ -77,7 +78,8 @@ fn a_missing_file_is_named() {
 fn what_the_daemon_would_not_start_with_is_found_by_a_check() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kleened.toml");
-    let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let plugins = target.join("plugins");
     for (text, said) in [
         (
             "[plugins.allow]\nnetwork-bridg = [\"bridge\"]\n",
@@ -102,7 +104,7 @@ fn what_the_daemon_would_not_start_with_is_found_by_a_check() {
             "--config",
             path.to_str().unwrap(),
             "--plugins",
-            plugins,
+            plugins.to_str().unwrap(),
         ]);
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(
