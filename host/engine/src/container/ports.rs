@@ -1,5 +1,6 @@
 //! Published ports: what a request says, who holds a port, and what a network driver is told.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use kleene_api::{ContainerConfig, NetworkDriver, PublishedPortConfig};
@@ -49,10 +50,13 @@ impl Engine {
         }
         let listeners = self.platform.listeners()?;
         let mut leases = Vec::new();
+        let mut found = BTreeSet::new();
         for port in &container.ports {
             let interfaces = self.interfaces_of(port)?;
             for interface in &interfaces {
-                self.refuse_missing(interface, port)?;
+                if found.insert(interface.clone()) {
+                    self.refuse_missing(interface, port)?;
+                }
             }
             for listener in listeners.iter().filter(|listener| has_port(listener, port)) {
                 if self.is_in_the_way(listener, &interfaces)? {
