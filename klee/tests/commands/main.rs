@@ -8,6 +8,7 @@ mod authority;
 mod configuration;
 mod containers;
 mod contexts;
+mod creation;
 mod daemon;
 mod images;
 mod networks_and_volumes;
